@@ -1,0 +1,33 @@
+# The user's two commands are `make demo` and `make test`; both build what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUTPUT ?= demo_output
+
+.PHONY: demo test test-slow lint format clean
+
+$(VENV)/.ready: requirements.txt constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[standalone,eval,train,dev]"
+	touch $@
+
+demo: $(VENV)/.ready
+	$(BIN)/python -m xmempp_core demo --output $(OUTPUT) --overwrite
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest -m "not slow and not gpu and not comfyui and not browser"
+
+test-slow: $(VENV)/.ready
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy xmempp_core nodes
+
+format: $(VENV)/.ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build demo_output
