@@ -1,0 +1,179 @@
+"""Greedy choice of the most dissimilar frames: Algorithm 1 of XMem++ with lazy upper bounds.
+
+A frame's score is its smallest dissimilarity to any frame chosen so far, so it can only fall.
+An old score is therefore an upper bound, and a round recomputes only the frames that still lead.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .network.ops import memory_rows, query_rows, tokens_of
+
+_BLOCK_BYTES = 1 << 20
+"""Part of a pair's matrix that is computed at a time on the CPU, so that it stays in cache."""
+_ROUNDING = 4 * torch.finfo(torch.float32).eps
+"""Dissimilarities below this part of their summands' size are rounding, not difference."""
+
+
+class FrameRows(NamedTuple):
+    """One frame as the similarity sees it: L cells as memory and as query."""
+
+    memory: Tensor
+    """(L, R) float32"""
+    query: Tensor
+    """(L, R) float32"""
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The frames chosen, in order, and what was known about all frames in each round."""
+
+    indices: tuple[int, ...]
+    scores: tuple[float, ...]
+    """Score of each chosen frame when it was chosen."""
+    dissimilarity: Tensor
+    """(rounds, N) float64; 0 for chosen frames and those that cannot be proposed"""
+    is_exact: Tensor
+    """(rounds, N) bool; where False the dissimilarity is an upper bound"""
+
+
+def rows_of(key: Tensor, shrinkage: Tensor, selection: Tensor) -> FrameRows:
+    """Rows of a frame from its maps key (CK, h, w), shrinkage (1, h, w), selection (CK, h, w)."""
+    tokens = tokens_of(key)
+    return FrameRows(
+        memory_rows(tokens, tokens_of(shrinkage)[:, 0]), query_rows(tokens, tokens_of(selection))
+    )
+
+
+def composite_key(key: Tensor, presence: Tensor, alpha: float) -> Tensor:
+    """Keys weighed by the presence of objects: k * (alpha * b + 1 - alpha), Algorithm 1, line 3.
+
+    Args:
+        key: (CK, h, w).
+        presence: (h, w) float 0..1, the strongest object in each cell.
+        alpha: how much the objects count against the whole picture, 0..1.
+    """
+    return key * (presence * alpha + (1 - alpha))
+
+
+def dissimilarity(chosen: FrameRows, other: FrameRows) -> float:
+    """Mean of max(0, S(chosen -> other) - S(other -> chosen)) over all pairs of cells.
+
+    The difference of the two similarities is one matrix product over joined rows:
+    [m_chosen, m_other] [q_other, -q_chosen]^T. Entry (a, b) is of cell a of the memory frame and
+    cell b of the query frame in both terms (XMem++, Algorithm 1).
+    """
+    left = torch.cat([chosen.memory, other.memory], 1)
+    right = torch.cat([other.query, -chosen.query], 1).t()
+    rows = left.shape[0]
+    if left.device.type == "cpu":
+        rows = max(16, _BLOCK_BYTES // (4 * right.shape[1]))
+    total = left.new_zeros((), dtype=torch.float64)
+    for block in left.split(rows):
+        total += (block @ right).relu_().sum()
+    mean = float(total) / (left.shape[0] * right.shape[1])
+    return mean if mean > _ROUNDING * _summand_size(chosen, other) else 0.0
+
+
+def choose_greedily(
+    compare: Callable[[int, int], float],
+    proposable: Sequence[bool],
+    annotated: Sequence[int],
+    k: int,
+    weights: Sequence[float] | None = None,
+) -> Choice:
+    """Up to `k` frames, each the one with the highest score against all chosen before it.
+
+    The score of frame j is `weights[j]` times the minimum of compare(i, j) over the annotated and
+    chosen frames i. Ties go to the lowest index; where the best score is 0 the choice ends.
+
+    Args:
+        compare: dissimilarity of a chosen frame i and a frame j, at least 0.
+        proposable: for each of N frames whether it may be chosen.
+        annotated: frames that count as chosen from the start, at least one.
+        k: how many frames to choose.
+        weights: (N) at least 0; None = all 1.
+    """
+    bounds = _Bounds(compare, proposable, annotated, weights)
+    picked: list[int] = []
+    scores: list[float] = []
+    values, exact = [], []
+    for _ in range(k):
+        best, score = bounds.best()
+        values.append(bounds.values.copy())
+        exact.append(bounds.exact())
+        if score <= 0:
+            break
+        picked.append(best)
+        scores.append(score)
+        bounds.choose(best)
+    table = torch.tensor(values, dtype=torch.float64)
+    return Choice(tuple(picked), tuple(scores), table, torch.tensor(exact))
+
+
+class _Bounds:
+    """Upper bounds of all frames' dissimilarities, made exact one frame at a time."""
+
+    def __init__(
+        self,
+        compare: Callable[[int, int], float],
+        proposable: Sequence[bool],
+        annotated: Sequence[int],
+        weights: Sequence[float] | None,
+    ) -> None:
+        count = len(proposable)
+        self._compare = compare
+        self._chosen = list(annotated)
+        self._weights = [1.0] * count if weights is None else list(weights)
+        self._compared = [0] * count
+        self.values = [0.0] * count
+        self._open = {j for j in range(count) if proposable[j]} - set(annotated)
+        for j in self._open:
+            self.values[j] = float("inf")
+            self._refresh(j)
+        self._heap = [(-self._score(j), j) for j in self._open]
+        heapq.heapify(self._heap)
+
+    def best(self) -> tuple[int, float]:
+        """The leading frame and its exact score; score 0 where no frame is left."""
+        while self._heap:
+            bound, j = self._heap[0]
+            if self._compared[j] == len(self._chosen):
+                return j, -bound
+            self._refresh(j)
+            heapq.heapreplace(self._heap, (-self._score(j), j))
+        return -1, 0.0
+
+    def choose(self, j: int) -> None:
+        """Count the leading frame as chosen."""
+        heapq.heappop(self._heap)
+        self._open.remove(j)
+        self._chosen.append(j)
+        self.values[j] = 0.0
+
+    def exact(self) -> list[bool]:
+        """For each frame whether its value is compared against all chosen frames."""
+        done = len(self._chosen)
+        return [j not in self._open or c == done for j, c in enumerate(self._compared)]
+
+    def _score(self, j: int) -> float:
+        return self._weights[j] * self.values[j]
+
+    def _refresh(self, j: int) -> None:
+        for i in self._chosen[self._compared[j] :]:
+            if self.values[j] > 0:
+                self.values[j] = min(self.values[j], self._compare(i, j))
+        self._compared[j] = len(self._chosen)
+
+
+def _summand_size(one: FrameRows, other: FrameRows) -> float:
+    """A bound on the mean size of the two similarities that are subtracted (Cauchy-Schwarz)."""
+    sizes = [rows.norm(dim=1).mean() for rows in (one.memory, other.query, other.memory, one.query)]
+    return float(sizes[0] * sizes[1] + sizes[2] * sizes[3])
