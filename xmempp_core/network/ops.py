@@ -102,7 +102,7 @@ def readout(affinity: Affinity, values: Tensor) -> Tensor:
     return F.embedding_bag(affinity.tokens, values, per_sample_weights=weights, mode="sum")
 
 
-def usage_of(affinity: Affinity, count: int) -> Tensor:
+def aggregate_usage(affinity: Affinity, count: int) -> Tensor:
     """(L,) float32: how much each of `count` tokens was read, summed over the queries."""
     usage = affinity.weights.new_zeros(count)
     return usage.index_add_(0, affinity.tokens.flatten(), affinity.weights.flatten())

@@ -1,0 +1,91 @@
+"""Layers that the networks share; every tensor has a batch axis of objects or frames."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..types import Features, Padding
+
+STRIDE = 16
+
+
+def conv(
+    inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1
+) -> nn.Conv2d:
+    """A convolution with bias and zero padding kernel // 2 on both sides."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups)
+
+
+def fill_bias(layer: nn.Conv2d, value: float) -> None:
+    """Sets every bias of a convolution."""
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, value)
+
+
+def padding_of(height: int, width: int) -> Padding:
+    """The padding to multiples of 16; an odd rest goes to the right and the bottom."""
+    across, down = -width % STRIDE, -height % STRIDE
+    return Padding(across // 2, across - across // 2, down // 2, down - down // 2)
+
+
+def features_of(
+    keys: tuple[Tensor, Tensor, Tensor], skips: tuple[Tensor, Tensor, Tensor], padding: Padding
+) -> Features:
+    """The features of one frame without batch axis.
+
+    Args:
+        keys: key, shrinkage and selection (1, C, h, w).
+        skips: features (1, C, ...) at strides 16, 8 and 4.
+        padding: of the frame.
+    """
+    key, shrinkage, selection = (t[0] for t in keys)
+    f16, f8, f4 = (t[0] for t in skips)
+    return Features(key, shrinkage, selection, f16, f8, f4, padding)
+
+
+def upsample(features: Tensor, factor: int) -> Tensor:
+    """Features enlarged bilinearly by a whole factor; pixel corners do not align."""
+    return F.interpolate(features, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+class ResidualBlock(nn.Module):
+    """shortcut(x) + conv2(relu(conv1(relu(x)))), 3x3 and without norms.
+
+    The shortcut is a 3x3 convolution of the raw input where the widths differ, else the input.
+    """
+
+    def __init__(self, inputs: int, outputs: int, middle: int | None = None) -> None:
+        super().__init__()
+        middle = outputs if middle is None else middle
+        self.downsample = conv(inputs, outputs) if inputs != outputs else None
+        self.conv1 = conv(inputs, middle)
+        self.conv2 = conv(middle, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, outputs, h, w) from (B, inputs, h, w)."""
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return shortcut + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class GatedUpdate(nn.Module):
+    """Update of the sensory state by forget, update and candidate gates (XMem, Section 3.3)."""
+
+    def __init__(self, inputs: int, sensory: int) -> None:
+        super().__init__()
+        self.transform = conv(inputs + sensory, 3 * sensory)
+        nn.init.xavier_normal_(self.transform.weight)
+        fill_bias(self.transform, 0)
+
+    def forward(self, x: Tensor, sensory: Tensor) -> Tensor:
+        """(B, CH, h, w) float32 new state; the gates compute in float32.
+
+        Args:
+            x: (B, inputs, h, w).
+            sensory: (B, CH, h, w) float32.
+        """
+        gates = self.transform(torch.cat([x, sensory.to(x.dtype)], 1)).float()
+        forget, update, candidate = gates.chunk(3, 1)
+        forget, update, candidate = forget.sigmoid(), update.sigmoid(), candidate.tanh()
+        return forget * sensory * (1 - update) + update * candidate

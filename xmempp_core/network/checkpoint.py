@@ -1,0 +1,269 @@
+"""Model files to networks and back; dimensions are read off the weights."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import FormatError
+from ..runtime import Runtime
+from .lite import MASK_CHANNELS, XMemLite
+from .xmem import IMAGE_AND_MASKS, XMem
+
+BUNDLED = {"lite": Path(__file__).parents[1] / "weights" / "lite.safetensors"}
+"""Models that come with the package, by name."""
+SUFFIXES = (".pth", ".pt", ".safetensors")
+NON_COMMERCIAL = "non-commercial (trained on DAVIS 2016, CC BY-NC)"
+STEM = "value_encoder.conv1.weight"
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known about a model file."""
+
+    name: str
+    """The bundled model's name or the file's name without suffix."""
+    path: Path
+    architecture: str
+    """"xmem" or "xmemlite-1"."""
+    key_channels: int
+    value_channels: int
+    sensory_channels: int
+    """0 without sensory memory."""
+    parameter_count: int
+    """Learned values; running statistics are not counted."""
+    sha256: str
+    """SHA-256 of the file, hexadecimal."""
+    license: str
+    """What the weights may be used for, as far as the file says."""
+    note: str
+    """How the model was made, as far as the file says."""
+
+
+def load_model(model: str | Path = "lite", runtime: Runtime | None = None) -> XMem | XMemLite:
+    """The network of a model file, in evaluation mode, on the runtime's device and dtype.
+
+    Its `info` is the file's ModelInfo.
+
+    Args:
+        model: name of a bundled model or a .pth, .pt or .safetensors file.
+        runtime: device and dtype; None chooses them.
+
+    Raises:
+        FormatError: the file is missing, damaged, unsafe or no XMem model.
+    """
+    path = BUNDLED.get(str(model), Path(model))
+    runtime = Runtime.choose() if runtime is None else runtime
+    state, metadata = read_weights(path)
+    network = build(path, state)
+    name = str(model) if str(model) in BUNDLED else path.stem
+    network.info = _info(name, path, network, metadata)
+    network = network.to(runtime.device, runtime.dtype).eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def convert(source: str | Path, target: str | Path) -> ModelInfo:
+    """Writes a model file as .safetensors with metadata; the result says what was written.
+
+    Args:
+        source: any file that `load_model` reads.
+        target: .safetensors file, replaced if it exists.
+
+    Raises:
+        FormatError: the source is no XMem model, or the target cannot be written.
+    """
+    source, target = BUNDLED.get(str(source), Path(source)), Path(target)
+    if target.suffix.lower() != ".safetensors":
+        raise FormatError(target, "models are written as .safetensors; choose a name that ends so")
+    state, metadata = read_weights(source)
+    network = build(source, state)
+    write_weights(target, state, {**metadata, **_metadata(network), **_origin(source)})
+    return _info(target.stem, target, network, read_weights(target)[1])
+
+
+def read_weights(path: Path) -> tuple[State, dict[str, str]]:
+    """Tensors and metadata of a model file; code in it is never run.
+
+    Raises:
+        FormatError: the file is missing, damaged, unsafe or of another kind.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise FormatError(path, f"not a model file; allowed are {', '.join(SUFFIXES)} and lite")
+    if not path.is_file():
+        raise FormatError(path, "there is no such model file; check the path")
+    if path.suffix.lower() == ".safetensors":
+        return _read_safetensors(path)
+    return _tensors_of(path, _read_pickle(path)), {}
+
+
+def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes tensors and metadata as .safetensors under a temporary name, then renames it.
+
+    Raises:
+        FormatError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        tensors = {name: tensor.contiguous() for name, tensor in state.items()}
+        save_file(tensors, temporary, dict(metadata))
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise FormatError(path, f"cannot be written ({error}); check folder and space") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def build(path: Path, state: State) -> XMem | XMemLite:
+    """The network that a state describes, with its weights; older states are widened in place.
+
+    Args:
+        path: the file, for messages.
+        state: tensors by name.
+
+    Raises:
+        FormatError: a tensor is missing, too many or of the wrong shape.
+    """
+    widen_stem(state)
+    try:
+        with torch.device("meta"):
+            network = _lite_of(state) if "backbone.scale16" in state else _xmem_of(state)
+    except KeyError as error:
+        raise FormatError(path, f"is no XMem model: it has no {error.args[0]}") from error
+    _check(path, network.state_dict(), state)
+    network.load_state_dict(state, assign=True)
+    return network
+
+
+def widen_stem(state: State) -> None:
+    """Appends a zero channel for other objects to the stem of a single-object model."""
+    stem = state.get(STEM)
+    if stem is not None and stem.ndim == 4 and stem.shape[1] == IMAGE_AND_MASKS - 1:
+        state[STEM] = torch.cat([stem, torch.zeros_like(stem[:, :1])], 1)
+
+
+def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
+    try:
+        with safe_open(path, "pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise FormatError(path, f"is damaged or cut off ({error}); copy it again") from error
+
+
+def _read_pickle(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise FormatError(
+            path, "holds more than weights and was not loaded, as it could run code"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise FormatError(path, "is damaged or cut off; download or copy it again") from error
+
+
+def _tensors_of(path: Path, content: object) -> State:
+    """The state dict in a .pth file, also inside a training checkpoint or data parallel names."""
+    if isinstance(content, dict) and isinstance(content.get("network"), dict):
+        content = content["network"]
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise FormatError(path, "is no XMem model: it is not a table of tensors")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _xmem_of(state: State) -> XMem:
+    sensory = state.get("decoder.hidden_update.transform.weight")
+    return XMem(
+        _rows(state, "key_proj.key_proj.weight"),
+        _rows(state, "value_encoder.fuser.block2.conv2.weight"),
+        0 if sensory is None else sensory.shape[0] // 3,
+        base_channels=_rows(state, "key_encoder.conv1.weight"),
+    )
+
+
+def _lite_of(state: State) -> XMemLite:
+    sensory = state.get("decoder.gate.transform.weight")
+    return XMemLite(
+        _rows(state, "key_proj.key.weight"),
+        _rows(state, "value.img16.weight") + MASK_CHANNELS,
+        0 if sensory is None else sensory.shape[0] // 3,
+        encoder_channels=(_rows(state, "value.mask4.weight"), _rows(state, "value.down8.weight")),
+        decoder_channels=(
+            _rows(state, "decoder.fuse16.weight"),
+            _rows(state, "decoder.up8.weight"),
+            _rows(state, "decoder.up4.weight"),
+        ),
+    )
+
+
+def _rows(state: State, name: str) -> int:
+    """Output channels of a weight."""
+    return state[name].shape[0]
+
+
+def _check(path: Path, expected: Mapping[str, Tensor], state: State) -> None:
+    missing = sorted(expected.keys() - state.keys())
+    extra = sorted(state.keys() - expected.keys())
+    for names, verb in ((missing, "has no"), (extra, "has an unknown")):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise FormatError(path, f"is no XMem model: it {verb} {names[0]}{more}")
+    for name, tensor in expected.items():
+        if tensor.shape != state[name].shape:
+            shapes = f"{tuple(state[name].shape)}, expected {tuple(tensor.shape)}"
+            raise FormatError(path, f"is no XMem model: {name} has shape {shapes}")
+
+
+def _info(
+    name: str, path: Path, network: XMem | XMemLite, metadata: Mapping[str, str]
+) -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        path=path,
+        architecture=network.architecture,
+        key_channels=network.key_channels,
+        value_channels=network.value_channels,
+        sensory_channels=network.sensory_channels,
+        parameter_count=sum(p.numel() for p in network.parameters()),
+        sha256=_sha256(path),
+        license=_license(network, metadata),
+        note=metadata.get("training", ""),
+    )
+
+
+def _license(network: XMem | XMemLite, metadata: Mapping[str, str]) -> str:
+    if "license" in metadata:
+        return metadata["license"]
+    if "CC BY-NC" in metadata.get("training", ""):
+        return NON_COMMERCIAL
+    if isinstance(network, XMem):
+        return "not stated in the file; see the XMem project"
+    return "not stated in the file"
+
+
+def _metadata(network: XMem | XMemLite) -> dict[str, str]:
+    return {
+        "architecture": network.architecture,
+        "key_channels": str(network.key_channels),
+        "value_channels": str(network.value_channels),
+        "sensory_channels": str(network.sensory_channels),
+    }
+
+
+def _origin(source: Path) -> dict[str, str]:
+    return {"source": source.name, "source_sha256": _sha256(source)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

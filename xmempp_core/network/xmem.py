@@ -1,0 +1,319 @@
+"""XMem (Cheng and Schwing, ECCV 2022) with the parameter names of the published checkpoints.
+
+Objects are the batch axis; image features have a batch axis of one and are shared by all objects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from ..types import Features
+from .blocks import GatedUpdate, ResidualBlock, conv, features_of, padding_of, upsample
+
+if TYPE_CHECKING:
+    from .checkpoint import ModelInfo
+
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+IMAGE_AND_MASKS = 5
+"""Input channels of the value encoder: R, G, B, the object's mask, the sum of the others."""
+
+
+def stage(
+    block: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, count: int, stride: int
+) -> nn.Sequential:
+    """A stage of a ResNet; its first block carries the stride and the projected shortcut."""
+    outputs = width * block.expansion
+    shortcut = None
+    if stride != 1 or inputs != outputs:
+        projection = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        shortcut = nn.Sequential(projection, nn.BatchNorm2d(outputs))
+    first = block(inputs, width, stride, shortcut)
+    return nn.Sequential(first, *(block(outputs, width) for _ in range(count - 1)))
+
+
+class KeyEncoder(nn.Module):
+    """ResNet-50 to stride 16."""
+
+    def __init__(self, base: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, base, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(base)
+        self.res2 = stage(Bottleneck, base, base, 3, 1)
+        self.layer2 = stage(Bottleneck, 4 * base, 2 * base, 4, 2)
+        self.layer3 = stage(Bottleneck, 8 * base, 4 * base, 6, 2)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (B, C, ...) at strides 16, 8, 4 with 16, 8, 4 times `base` channels."""
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(image))), 3, 2, 1)
+        f4 = self.res2(x)
+        f8 = self.layer2(f4)
+        return self.layer3(f8), f8, f4
+
+
+class KeyProjection(nn.Module):
+    """Key, shrinkage and selection from the features at stride 16 (XMem, Section 3.2.1)."""
+
+    def __init__(self, inputs: int, key_channels: int) -> None:
+        super().__init__()
+        self.key_proj = conv(inputs, key_channels)
+        self.d_proj = conv(inputs, 1)
+        self.e_proj = conv(inputs, key_channels)
+
+    def forward(self, f16: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Key (B, CK, h, w), shrinkage (B, 1, h, w) from 1 up, selection (B, CK, h, w); float32."""
+        shrinkage = self.d_proj(f16).float().square() + 1
+        return self.key_proj(f16).float(), shrinkage, self.e_proj(f16).float().sigmoid()
+
+
+class ChannelGate(nn.Module):
+    """Scales each channel by what its mean and its maximum say (CBAM, Eq. 2)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        middle = channels // 16
+        self.mlp = nn.Sequential(
+            nn.Flatten(), nn.Linear(channels, middle), nn.ReLU(), nn.Linear(middle, channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w)."""
+        gate = self.mlp(x.mean((2, 3))) + self.mlp(x.amax((2, 3)))
+        return x * gate.sigmoid()[:, :, None, None]
+
+
+class SpatialConv(nn.Module):
+    """The 7x7 convolution of the spatial gate, one level down as the checkpoints name it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = conv(2, 1, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, h, w) from (B, 2, h, w)."""
+        return self.conv(x)
+
+
+class SpatialGate(nn.Module):
+    """Scales each cell by what its channels' maximum and mean say (CBAM, Eq. 3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spatial = SpatialConv()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w)."""
+        pooled = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], 1)
+        return x * self.spatial(pooled).sigmoid()
+
+
+class Attention(nn.Module):
+    """Convolutional block attention: the channel gate, then the spatial gate (CBAM)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.ChannelGate = ChannelGate(channels)
+        self.SpatialGate = SpatialGate()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w)."""
+        return self.SpatialGate(self.ChannelGate(x))
+
+
+class FusionBlock(nn.Module):
+    """Image features and object features to one map for each object."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.block1 = ResidualBlock(inputs, outputs)
+        self.attention = Attention(outputs)
+        self.block2 = ResidualBlock(outputs, outputs)
+
+    def forward(self, image: Tensor, objects: Tensor) -> Tensor:
+        """(N, outputs, h, w) from image (1, C, h, w) and objects (N, D, h, w), C + D inputs."""
+        x = self.block1(torch.cat([image.expand(len(objects), -1, -1, -1), objects], 1))
+        return self.block2(x + self.attention(x))
+
+
+class ValueEncoder(nn.Module):
+    """ResNet-18 over image and masks, fused with the image features."""
+
+    def __init__(self, base: int, value_channels: int, sensory_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(IMAGE_AND_MASKS, base, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(base)
+        self.layer1 = stage(BasicBlock, base, base, 2, 1)
+        self.layer2 = stage(BasicBlock, base, 2 * base, 2, 2)
+        self.layer3 = stage(BasicBlock, 2 * base, 4 * base, 2, 2)
+        self.fuser = FusionBlock(16 * base + 4 * base, value_channels)
+        self.hidden_reinforce = (
+            GatedUpdate(value_channels, sensory_channels) if sensory_channels else None
+        )
+
+    def forward(
+        self, image: Tensor, f16: Tensor, masks: Tensor, sensory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Values (N, CV, h, w) and reinforced sensory state (N, CH, h, w) float32.
+
+        Args:
+            image: (1, 3, H', W') normalized and padded.
+            f16: (1, C, h, w).
+            masks: (N, H', W') soft masks 0..1.
+            sensory: (N, CH, h, w) float32.
+        """
+        pair = torch.stack([masks, masks.sum(0, keepdim=True) - masks], 1).to(image.dtype)
+        x = torch.cat([image.expand(len(masks), -1, -1, -1), pair], 1)
+        x = F.relu(F.max_pool2d(self.bn1(self.conv1(x)), 3, 2, 1))
+        value = self.fuser(f16, self.layer3(self.layer2(self.layer1(x))))
+        if self.hidden_reinforce is None:
+            return value, sensory
+        return value, self.hidden_reinforce(value, sensory)
+
+
+class UpBlock(nn.Module):
+    """Doubles the resolution and adds the skip features."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.skip_conv = conv(skip, inputs)
+        self.out_conv = ResidualBlock(inputs, outputs)
+
+    def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
+        """(N, outputs, 2h, 2w) from skip (1, C, 2h, 2w) and coarse (N, inputs, h, w)."""
+        return self.out_conv(self.skip_conv(skip) + upsample(coarse, 2))
+
+
+class SensoryUpdate(GatedUpdate):
+    """The gated update fed with decoder features of three strides (XMem, Section 3.3)."""
+
+    def __init__(self, inputs: tuple[int, int, int], middle: int, sensory: int) -> None:
+        super().__init__(middle, sensory)
+        self.g16_conv = conv(inputs[0], middle, 1)
+        self.g8_conv = conv(inputs[1], middle, 1)
+        self.g4_conv = conv(inputs[2], middle, 1)
+
+    def seen(self, g16: Tensor, g8: Tensor, g4: Tensor) -> Tensor:
+        """What the decoder found, summed at stride 16: (N, middle, h, w)."""
+        fine = self.g8_conv(F.avg_pool2d(g8, 2)) + self.g4_conv(F.avg_pool2d(g4, 4))
+        return self.g16_conv(g16) + fine
+
+
+class Decoder(nn.Module):
+    """Mask logits from readout and sensory state, finer with each skip feature."""
+
+    def __init__(self, base: int, value_channels: int, sensory_channels: int) -> None:
+        super().__init__()
+        at16, at8, at4 = 8 * base, 4 * base, 4 * base
+        self.fuser = FusionBlock(16 * base + value_channels + sensory_channels, at16)
+        self.up_16_8 = UpBlock(at16, 8 * base, at8)
+        self.up_8_4 = UpBlock(at8, 4 * base, at4)
+        self.pred = conv(at4, 1)
+        self.hidden_update = (
+            SensoryUpdate((at16, at8, at4 + 1), 4 * base, sensory_channels)
+            if sensory_channels
+            else None
+        )
+
+    def forward(
+        self, skips: tuple[Tensor, Tensor, Tensor], readout: Tensor, sensory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (N, H', W') float32 and updated sensory state (N, CH, h, w) float32.
+
+        Args:
+            skips: features (1, C, ...) at strides 16, 8, 4.
+            readout: (N, CV, h, w).
+            sensory: (N, CH, h, w) float32.
+        """
+        f16, f8, f4 = skips
+        g16 = self.fuser(f16, torch.cat([t.to(f16.dtype) for t in (readout, sensory)], 1))
+        g8 = self.up_16_8(f8, g16)
+        g4 = self.up_8_4(f4, g8)
+        logits = self.pred(F.relu(g4))  # (N, 1, 4h, 4w)
+        if self.hidden_update is not None:
+            seen = self.hidden_update.seen(g16, g8, torch.cat([g4, logits], 1))
+            sensory = self.hidden_update(seen, sensory)
+        return upsample(logits.float(), 4).squeeze(1), sensory
+
+
+class XMem(nn.Module):
+    """The network of XMem and XMem++.
+
+    Args:
+        key_channels: CK.
+        value_channels: CV.
+        sensory_channels: CH; 0 for no sensory memory.
+        base_channels: width of the first stage of both encoders; all other widths follow it.
+    """
+
+    architecture = "xmem"
+    info: ModelInfo
+    """Where the weights come from; set by `load_model`."""
+
+    def __init__(
+        self,
+        key_channels: int = 64,
+        value_channels: int = 512,
+        sensory_channels: int = 64,
+        *,
+        base_channels: int = 64,
+    ) -> None:
+        super().__init__()
+        self.key_channels = key_channels
+        self.value_channels = value_channels
+        self.sensory_channels = sensory_channels
+        self.key_encoder = KeyEncoder(base_channels)
+        self.key_proj = KeyProjection(16 * base_channels, key_channels)
+        self.value_encoder = ValueEncoder(base_channels, value_channels, sensory_channels)
+        self.decoder = Decoder(base_channels, value_channels, sensory_channels)
+
+    def encode(self, frame: Tensor) -> Features:
+        """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
+        skips = self.key_encoder(self._image(frame))
+        keys = self.key_proj(skips[0])
+        return features_of(keys, skips, padding_of(*frame.shape[-2:]))
+
+    def memorize(
+        self, features: Features, frame: Tensor, masks: Tensor, sensory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Values (N, CV, h, w) and reinforced sensory state (N, CH, h, w).
+
+        Args:
+            features: of the frame.
+            frame: (3, H, W) as given to `encode`, not padded.
+            masks: (N, H', W') float32 0..1, aggregated, padded.
+            sensory: (N, CH, h, w) float32.
+        """
+        return self.value_encoder(self._image(frame), features.f16[None], masks, sensory)
+
+    def decode(self, features: Features, readout: Tensor, sensory: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, H', W') float32, padded, and updated sensory state (N, CH, h, w).
+
+        Args:
+            features: of the frame.
+            readout: (N, CV, h, w).
+            sensory: (N, CH, h, w) float32.
+        """
+        skips = (features.f16[None], features.f8[None], features.f4[None])
+        return self.decoder(skips, readout, sensory)
+
+    def initial_sensory(self, n: int, features: Features) -> Tensor:
+        """Zeros (n, CH, h, w) float32."""
+        key = features.key
+        return key.new_zeros(n, self.sensory_channels, *key.shape[1:], dtype=torch.float32)
+
+    def _image(self, frame: Tensor) -> Tensor:
+        """(1, 3, H', W') normalized, padded, in the weights' dtype."""
+        image = F.pad(normalize(frame), padding_of(*frame.shape[-2:]))
+        return image[None].to(self.key_encoder.conv1.weight.dtype)
+
+
+def normalize(frames: Tensor) -> Tensor:
+    """Frames (..., 3, H, W) RGB 0..1 with the mean and deviation of ImageNet taken out."""
+    return (frames - frames.new_tensor(MEAN)[:, None, None]) / frames.new_tensor(DEVIATION)[
+        :, None, None
+    ]
