@@ -264,6 +264,11 @@ class XMemLite(nn.Module):
         self.value = ValueEncoder(learned, sensory_channels, encoder_channels)
         self.decoder = Decoder(value_channels, sensory_channels, decoder_channels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
         padding = padding_of(*frame.shape[-2:])

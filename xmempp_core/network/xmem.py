@@ -271,6 +271,11 @@ class XMem(nn.Module):
         self.value_encoder = ValueEncoder(base_channels, value_channels, sensory_channels)
         self.decoder = Decoder(base_channels, value_channels, sensory_channels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
         skips = self.key_encoder(self._image(frame))
