@@ -1,0 +1,1 @@
+"""Measures, data sets and experiments; the experiments need the extra "eval"."""
