@@ -4,7 +4,7 @@
 
     XMemError
     |-- InputError (also ValueError)    an argument, an annotation or a setting cannot be used
-    |   |-- ShapeError                  a tensor or picture has another shape; carries expected and got
+    |   |-- ShapeError                  a tensor has another shape; carries expected and got
     |   `-- SettingsError               a setting is out of range; names the field, value and range
     |-- FormatError (also OSError)      a file cannot be read or written; carries the path
     `-- CapacityError                   memory ran out; says which setting to lower

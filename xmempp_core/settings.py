@@ -57,6 +57,9 @@ class PropagationSettings:
                 raise SettingsError(name, getattr(self, name), "true or false")
         for name, (low, high, nullable) in _RANGES.items():
             _check_range(name, getattr(self, name), low, high, nullable)
+        if self.memory == "xmem" and self.direction == "bidirectional":
+            allowed = 'forward or outward where memory is "xmem": it has one permanent frame'
+            raise SettingsError("direction", self.direction, allowed)
         if self.working_memory_min_frames >= self.working_memory_max_frames:
             allowed = f"0 to working_memory_max_frames - 1 = {self.working_memory_max_frames - 1}"
             raise SettingsError(

@@ -7,6 +7,7 @@ One token is one cell of one memorized frame.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -209,10 +210,11 @@ class AnnotationSet:
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.annotations, key=lambda a: a.frame_index))
-        for one, next_one in zip(ordered, ordered[1:], strict=False):
+        for one, next_one in itertools.pairwise(ordered):
             if one.frame_index == next_one.frame_index:
                 raise InputError(
-                    f"frame {one.frame_index} is annotated twice; add the second with with_annotation"
+                    f"frame {one.frame_index} is annotated twice; "
+                    "merge the second with with_annotation"
                 )
             if one.size != next_one.size:
                 what = f"annotation of frame {next_one.frame_index}: masks"
@@ -247,7 +249,7 @@ class AnnotationSet:
         return tuple(sorted({r.object_id for r in self.absences if frame_index in r}))
 
     def with_annotation(self, annotation: Annotation) -> AnnotationSet:
-        """The set with one more annotation; on an annotated frame only the listed objects change."""
+        """The set with one more annotation; on a known frame only its objects change."""
         old = self.at(annotation.frame_index)
         merged = annotation if old is None else old.merged(annotation)
         others = tuple(a for a in self.annotations if a.frame_index != annotation.frame_index)
@@ -318,6 +320,11 @@ class Network(Protocol):
     value_channels: int
     sensory_channels: int
     architecture: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are; frames are brought there."""
+        ...
 
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1; normalizes and pads it itself."""

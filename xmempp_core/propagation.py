@@ -1,0 +1,435 @@
+"""A pass over a shot: annotated frames in, a segmentation for every frame out.
+
+One frame, five hops: source -> cache or encoder -> memory -> decoder -> (when due) memory.
+The order of frames is a flat plan of steps, so that a pass can be saved and resumed between any
+two of them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .augment import augment_annotation
+from .engine import EncodedFrame, GivenMasks, Pass, add_permanent, advance
+from .errors import InputError, ShapeError
+from .features import FeatureCache
+from .memory import EntryId, MemoryBank
+from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
+from .settings import PropagationSettings
+from .types import Annotation, AnnotationSet, FrameSource, Network, Segmentation
+
+Action = Literal["yield", "skip", "spool", "unspool", "blend"]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One frame of the plan and what becomes of its result."""
+
+    frame_index: int
+    action: Action
+    starts_leg: bool = False
+    """The first frame in a direction: all but permanent memory is cleared before it."""
+    ends_leg: bool = False
+    """The last frame in a direction: nothing is memorized after it."""
+
+
+def propagate(
+    network: Network,
+    source: FrameSource,
+    annotations: AnnotationSet,
+    settings: PropagationSettings | None = None,
+    *,
+    frame_range: range | None = None,
+    augment: tuple[str, ...] = (),
+    cache: FeatureCache | None = None,
+) -> Iterator[Segmentation]:
+    """A generator of one segmentation for each frame, in the order they are computed.
+
+    Args:
+        network: from `load_model`.
+        source: the frames, from `open_frames`.
+        annotations: at least one annotated frame with an object; masks at the source's size.
+        settings: None = the defaults.
+        frame_range: frames to segment, step 1; annotations outside it still count. None = all.
+        augment: kinds of augmentation stored beside each annotation (`parse_augmentations`).
+        cache: features of an earlier pass over the same frames with the same network and size.
+
+    Raises:
+        InputError: the annotations or the range do not fit the frames.
+    """
+    return iter(
+        Propagation(
+            network,
+            source,
+            annotations,
+            settings,
+            frame_range=frame_range,
+            augment=augment,
+            cache=cache,
+        )
+    )
+
+
+class Propagation:
+    """A pass that can be saved between two frames and resumed; see `propagate`.
+
+    Args:
+        spool_directory: where "bidirectional" keeps the backward results; it must outlive the
+            pass for a resume. None = a temporary folder.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        source: FrameSource,
+        annotations: AnnotationSet,
+        settings: PropagationSettings | None = None,
+        *,
+        frame_range: range | None = None,
+        augment: tuple[str, ...] = (),
+        cache: FeatureCache | None = None,
+        spool_directory: Path | None = None,
+    ) -> None:
+        self.settings = settings or PropagationSettings()
+        self._network, self._source, self._annotations = network, source, annotations
+        self._augment, self._cache = augment, cache
+        frames = range(len(source)) if frame_range is None else frame_range
+        _check_inputs(source, annotations, frames)
+        self._order = _channel_order(annotations)
+        self._by_frame = {a.frame_index: a for a in annotations}
+        self._steps = _plan(annotations.frame_indices, frames, self.settings.direction)
+        self._position = 0
+        self._size = internal_size(source.size, self.settings.internal_size)
+        bank = MemoryBank(len(self._order), self.settings)
+        self._pass = Pass(network, self.settings, bank)
+        self._spool = _Spool(spool_directory)
+
+    @property
+    def frame_count(self) -> int:
+        """Segmentations the whole pass yields."""
+        return sum(step.action not in ("skip", "spool") for step in self._steps)
+
+    @torch.no_grad()
+    def __iter__(self) -> Iterator[Segmentation]:
+        if not self._pass.bank.permanent_entries:
+            self._fill_permanent_memory()
+        while self._position < len(self._steps):
+            step = self._steps[self._position]
+            probabilities = self._run(step)
+            self._position += 1
+            if step.action == "spool":
+                self._spool.put(step.frame_index, probabilities)
+            elif step.action != "skip":
+                yield self._segmentation(step.frame_index, probabilities)
+
+    def _run(self, step: _Step) -> Tensor:
+        """(N + 1, H, W) probabilities of a step's frame, objects ascending by id."""
+        if step.action == "unspool":
+            return self._spool.get(step.frame_index).to(self._network.device)
+        if step.starts_leg:
+            self._pass.restart()
+        encoded = self._encoded(step.frame_index)
+        given = self._given(step.frame_index)
+        result = advance(self._pass, encoded, given, is_last=step.ends_leg)
+        ascending = self._by_object_id(result)
+        return self._blended(step.frame_index, ascending) if step.action == "blend" else ascending
+
+    # ---- permanent memory
+
+    def _fill_permanent_memory(self) -> None:
+        """All annotations and their augmentations, ascending by frame (XMem++, section 3.2)."""
+        seen: set[int] = set()
+        for annotation in self._annotations:
+            ids = list(annotation.object_ids)
+            if annotation.exhaustive:
+                ids += [i for i in self._order if i in seen and i not in ids]
+            if ids:
+                self._add_permanent(annotation, ids)
+                if self.settings.memory == "xmem":
+                    return
+            seen.update(annotation.object_ids)
+
+    def _add_permanent(self, annotation: Annotation, object_ids: list[int]) -> None:
+        index = annotation.frame_index
+        masks = _masks_of(annotation, object_ids)
+        given = self._given_masks(object_ids, masks)
+        add_permanent(self._pass, EntryId(index), self._encoded(index), given)
+        if not self._augment:
+            return
+        frame = self._source.frame(index)
+        for number, one in enumerate(augment_annotation(self._augment, frame, masks), start=1):
+            encoded = self._encode(one.frame)
+            keep = None if one.coverage is None else self._covered_cells(one.coverage, encoded)
+            augmented = self._given_masks(object_ids, one.masks)
+            add_permanent(self._pass, EntryId(index, number), encoded, augmented, keep)
+
+    def _covered_cells(self, coverage: Tensor, encoded: EncodedFrame) -> Tensor:
+        """(h * w,) bool: cells at least half of which the augmented picture covers."""
+        covered = resize_masks(coverage[None].to(self._network.device), self._size)
+        padded = pad(covered, encoded.features.padding)
+        return torch.nn.functional.avg_pool2d(padded, 16).flatten() >= 0.5
+
+    # ---- what is known of a frame
+
+    def _given(self, frame_index: int) -> GivenMasks | None:
+        annotation = self._by_frame.get(frame_index)
+        known = self._known_ids(annotation)
+        absent = [i for i in self._annotations.absent_at(frame_index) if i in known]
+        if annotation is None:
+            if not absent:
+                return None
+            empty = torch.zeros(len(absent), *self._size)
+            return self._given_masks(absent, empty, is_annotation=False)
+        ids = list(annotation.object_ids)
+        ids += [i for i in known if i not in ids and (annotation.exhaustive or i in absent)]
+        if not ids:
+            return None
+        entries = self._pass.bank.permanent_entries
+        in_permanent = EntryId(frame_index) in entries
+        masks = _masks_of(annotation, ids)
+        return self._given_masks(ids, masks, in_permanent=in_permanent)
+
+    def _known_ids(self, annotation: Annotation | None) -> list[int]:
+        """Objects met so far, in channel order, those of this annotation included."""
+        known = self._order[: self._pass.known_objects]
+        new = annotation.object_ids if annotation else ()
+        return [i for i in self._order if i in known or i in new]
+
+    def _given_masks(
+        self,
+        object_ids: list[int],
+        masks: Tensor,
+        *,
+        is_annotation: bool = True,
+        in_permanent: bool = True,
+    ) -> GivenMasks:
+        order = sorted(range(len(object_ids)), key=lambda c: self._order.index(object_ids[c]))
+        channels = tuple(self._order.index(object_ids[c]) for c in order)
+        resized = resize_masks(masks[order].to(self._network.device), self._size)
+        return GivenMasks(channels, resized, is_annotation, in_permanent)
+
+    # ---- frames
+
+    def _encoded(self, frame_index: int) -> EncodedFrame:
+        frame = self._prepared(self._source.frame(frame_index))
+        if self._cache is None:
+            return EncodedFrame(frame, self._network.encode(frame))
+        features = self._cache.get(frame_index, lambda: self._network.encode(frame))
+        return EncodedFrame(frame, features)
+
+    def _encode(self, frame: Tensor) -> EncodedFrame:
+        prepared = self._prepared(frame)
+        return EncodedFrame(prepared, self._network.encode(prepared))
+
+    def _prepared(self, frame: Tensor) -> Tensor:
+        display = to_display(frame, self._network.device)
+        return resize_frame(display, self._size, self.settings.antialias)
+
+    # ---- results
+
+    def _by_object_id(self, probabilities: Tensor) -> Tensor:
+        """Channels ascending by object id; objects not met yet are 0."""
+        result = probabilities.new_zeros(len(self._order) + 1, *probabilities.shape[1:])
+        result[0] = probabilities[0]
+        for place, object_id in enumerate(sorted(self._order), start=1):
+            channel = self._order.index(object_id)
+            if channel < probabilities.shape[0] - 1:
+                result[place] = probabilities[channel + 1]
+        return result
+
+    def _blended(self, frame_index: int, forward: Tensor) -> Tensor:
+        """Forward and backward results weighed by the distance to each object's annotations."""
+        backward = self._spool.get(frame_index).to(forward.device)
+        result = torch.empty_like(forward)
+        for place, object_id in enumerate(sorted(self._order), start=1):
+            weight = _forward_weight(self._annotations, object_id, frame_index)
+            result[place] = weight * forward[place] + (1 - weight) * backward[place]
+        objects = result[1:]
+        objects /= objects.sum(0).clamp(min=1)
+        result[0] = 1 - objects.sum(0)
+        return result
+
+    def _segmentation(self, frame_index: int, probabilities: Tensor) -> Segmentation:
+        annotation = self._by_frame.get(frame_index)
+        object_ids = tuple(sorted(self._order))
+        listed = annotation.object_ids if annotation else ()
+        absent = {i for i in self._annotations.absent_at(frame_index) if i in object_ids}
+        if annotation is not None and annotation.exhaustive:
+            absent.update(object_ids)
+        absent_ids = tuple(sorted(absent - set(listed)))
+        return Segmentation(
+            frame_index,
+            object_ids,
+            probabilities,
+            self._source.size,
+            _confidence(probabilities, object_ids, listed, absent_ids),
+            annotation,
+            absent_ids,
+        )
+
+    # ---- saving
+
+    def state(self) -> dict[str, Tensor]:
+        """The state between two frames, to be given to `load_state` of an equal pass."""
+        one = self._pass
+        state = {f"bank.{name}": tensor for name, tensor in one.bank.state().items()}
+        clocks = (
+            self._position,
+            one.known_objects,
+            one.clock,
+            one.last_memorized,
+            one.last_deep_update,
+        )
+        state["clocks"] = torch.tensor(clocks, dtype=torch.int64)
+        if one.sensory is not None:
+            state["sensory"] = one.sensory
+        return state
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Goes on where the pass that returned `state` stood."""
+        one, device = self._pass, self._network.device
+        bank = {n.removeprefix("bank."): t for n, t in state.items() if n.startswith("bank.")}
+        one.bank.load_state(bank, device)
+        clocks = (int(value) for value in state["clocks"])
+        self._position, one.known_objects, one.clock, one.last_memorized, deep = clocks
+        one.last_deep_update = deep
+        one.sensory = state["sensory"].to(device) if "sensory" in state else None
+
+
+class _Spool:
+    """Results of the backward pass on disk, 16-bit fixed point, one compressed file a frame."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._directory = directory
+
+    def put(self, frame_index: int, probabilities: Tensor) -> None:
+        fixed = (probabilities.cpu() * 65535).round().numpy().astype(np.uint16)
+        header = np.array(fixed.shape, dtype=np.int64).tobytes()
+        self._path(frame_index).write_bytes(header + zlib.compress(fixed.tobytes(), 1))
+
+    def get(self, frame_index: int) -> Tensor:
+        data = self._path(frame_index).read_bytes()
+        shape = tuple(np.frombuffer(data[:24], dtype=np.int64))
+        fixed = np.frombuffer(zlib.decompress(data[24:]), dtype=np.uint16).reshape(shape)
+        return torch.from_numpy(fixed.astype(np.float32) / 65535)
+
+    def _path(self, frame_index: int) -> Path:
+        if self._directory is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="xmempp-")
+            self._directory = Path(self._temporary.name)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        return self._directory / f"{frame_index}.bin"
+
+
+def _check_inputs(source: FrameSource, annotations: AnnotationSet, frames: range) -> None:
+    if not annotations.object_ids:
+        raise InputError("no frame is annotated with an object; annotate at least one frame")
+    count = len(source)
+    for annotation in annotations:
+        if annotation.frame_index >= count:
+            raise InputError(
+                f"annotation of frame {annotation.frame_index}: the shot has {count} frames "
+                f"(0 to {count - 1}); remove it or open the shot it belongs to"
+            )
+        if annotation.size != source.size:
+            raise ShapeError(
+                f"annotation of frame {annotation.frame_index}: masks",
+                str(source.size),
+                str(annotation.size),
+                "draw them at the size of the frames",
+            )
+    if not len(frames) or frames.step != 1 or frames.start < 0 or frames.stop > count:
+        raise InputError(
+            f"frame range {frames.start} to {frames.stop - 1} does not lie in the shot's "
+            f"0 to {count - 1}"
+        )
+
+
+def _channel_order(annotations: AnnotationSet) -> list[int]:
+    """Object ids in order of their first annotation, ascending within one."""
+    return list(dict.fromkeys(i for a in annotations for i in a.object_ids))
+
+
+def _masks_of(annotation: Annotation, object_ids: list[int]) -> Tensor:
+    """(n, H, W) float32 masks, empty for objects the annotation does not list."""
+    masks = torch.zeros(len(object_ids), *annotation.size)
+    for place, object_id in enumerate(object_ids):
+        if object_id in annotation.object_ids:
+            masks[place] = annotation.mask(object_id).float()
+    return masks
+
+
+def _plan(annotated: tuple[int, ...], frames: range, direction: str) -> list[_Step]:
+    """The steps of a pass over `frames`, from the annotated ones outward or as asked."""
+    first, last = frames[0], frames[-1]
+    if direction == "forward":
+        return _leg(range(first, last + 1), "yield")
+    inside = [i for i in annotated if i in frames]
+    if not inside:
+        inside = [min(frames, key=lambda t: min(abs(t - a) for a in annotated))]
+    start, end = inside[0], inside[-1]
+    if direction == "outward":
+        forward = _leg(range(start, last + 1), "yield")
+        backward = _leg(range(start, first - 1, -1), "yield", skip_first=True)
+        return forward + (backward if start > first else [])
+    backward = _leg(range(end, first - 1, -1), "spool")
+    before = [_Step(t, "unspool") for t in range(first, start)]
+    forward = _leg(range(start, last + 1), "yield")
+    blended = [_with_action(s, "blend") if s.frame_index <= end else s for s in forward]
+    return backward + before + blended
+
+
+def _leg(indices: range, action: Action, *, skip_first: bool = False) -> list[_Step]:
+    """Steps over all indices in one direction."""
+    return [
+        _Step(
+            t,
+            "skip" if skip_first and n == 0 else action,
+            starts_leg=n == 0,
+            ends_leg=n == len(indices) - 1,
+        )
+        for n, t in enumerate(indices)
+    ]
+
+
+def _with_action(step: _Step, action: Action) -> _Step:
+    return _Step(step.frame_index, action, step.starts_leg, step.ends_leg)
+
+
+def _forward_weight(annotations: AnnotationSet, object_id: int, frame_index: int) -> float:
+    """Share of the forward result: (b - t) / (b - a) between the object's annotations a < t < b."""
+    listed = [a.frame_index for a in annotations if a.exhaustive or object_id in a.object_ids]
+    before = max((t for t in listed if t <= frame_index), default=None)
+    after = min((t for t in listed if t >= frame_index), default=None)
+    if before is None:
+        return 0.0
+    if after is None or after == before:
+        return 1.0
+    return (after - frame_index) / (after - before)
+
+
+def _confidence(
+    probabilities: Tensor,
+    object_ids: tuple[int, ...],
+    listed: tuple[int, ...],
+    absent: tuple[int, ...],
+) -> tuple[float, ...]:
+    """For each object the mean of 2p - 1 over its pixels with p > 0.5."""
+    objects = probabilities[1:]
+    inside = objects > 0.5
+    total = torch.where(inside, 2 * objects - 1, 0).flatten(1).sum(1)
+    means = (total / inside.flatten(1).sum(1).clamp(min=1)).tolist()
+    return tuple(
+        float("nan") if i in listed else 0.0 if i in absent else mean
+        for i, mean in zip(object_ids, means, strict=True)
+    )
