@@ -1,0 +1,166 @@
+"""TrainingState: all that changes during a run, saved and restored exactly."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import FormatError
+from ..network.checkpoint import load_model, write_weights
+from ..network.lite import XMemLite
+from ..runtime import Runtime
+from .settings import TrainingSettings
+from .sources import SourceSet
+
+CHECKPOINT_NAME = "checkpoint.pt"
+MODEL_NAME = "model.safetensors"
+NON_COMMERCIAL_MARKS = ("-NC", " NC", "non-commercial", "noncommercial")
+
+
+@dataclass(eq=False)
+class TrainingState:
+    """The network, its moving average, the optimizer and the next step."""
+
+    network: XMemLite
+    average: XMemLite
+    """Moving average of the weights; what is validated and exported."""
+    optimizer: torch.optim.AdamW
+    step: int = 0
+
+    @classmethod
+    def start(cls, network: XMemLite, settings: TrainingSettings) -> TrainingState:
+        """The state before the first step."""
+        network = network.train()
+        network.requires_grad_(True)
+        for layer in (network.backbone.stem, *network.backbone.blocks)[: _frozen_layers(settings)]:
+            layer.requires_grad_(False)
+        average = copy.deepcopy(network).eval().requires_grad_(False)
+        return cls(network, average, _optimizer(network, settings))
+
+    def trained(self) -> list[nn.Parameter]:
+        """The parameters that the optimizer changes."""
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
+        """Moves the average toward the network, faster in the first steps."""
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+        for averaged, current in pairs:
+            averaged.lerp_(current, 1 - decay)
+
+    def save(self, path: Path, settings: TrainingSettings) -> None:
+        """Writes a checkpoint under a temporary name, then renames it: never half a file.
+
+        Raises:
+            FormatError: the file cannot be written.
+        """
+        content = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "settings": settings.to_dict(),
+        }
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            torch.save(content, temporary)
+            temporary.replace(path)
+        except (OSError, RuntimeError) as error:
+            raise FormatError(path, f"the checkpoint cannot be written ({error})") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def restore(self, path: Path) -> None:
+        """Continues from a checkpoint: the next step is the very step that would have followed.
+
+        Raises:
+            FormatError: the file is damaged or belongs to another network or set of parameters.
+        """
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            self.network.load_state_dict(content["network"])
+            self.average.load_state_dict(content["average"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.step = int(content["step"])
+        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+            problem = f"training cannot continue from this checkpoint ({error})"
+            raise FormatError(path, problem) from error
+
+    def export(self, path: Path, note: str, license_name: str) -> None:
+        """Writes the averaged weights as a float16 model file.
+
+        Args:
+            path: .safetensors file, replaced if it exists.
+            note: how it was trained.
+            license_name: what the weights may be used for.
+        """
+        weights = {name: t.half() for name, t in self.average.state_dict().items()}
+        metadata = {
+            **describe(self.average), "training": note, "license": license_name,
+            "steps": str(self.step),
+        }  # fmt: skip
+        write_weights(path, weights, metadata)
+
+
+def starting_network(model: str | Path, device: torch.device) -> XMemLite:
+    """The XMemLite of a model file in float32, to be trained further.
+
+    Raises:
+        FormatError: the file is no XMemLite model.
+    """
+    network = load_model(model, Runtime(device, torch.float32))
+    if not isinstance(network, XMemLite):
+        raise FormatError(model, "has the published layout; only XMemLite models can be trained")
+    return network
+
+
+def describe(network: XMemLite) -> dict[str, str]:
+    """Metadata of a model file: architecture and dimensions."""
+    return {
+        "format": "pt",
+        "architecture": network.architecture,
+        "key_channels": str(network.key_channels),
+        "value_channels": str(network.value_channels),
+        "sensory_channels": str(network.sensory_channels),
+        "backbone": "EfficientNet-lite0 to stride 16, batch norms folded",
+    }
+
+
+def license_of(sets: Iterable[SourceSet]) -> str:
+    """The license of weights trained on sets: non-commercial if one of them is."""
+    names = sorted({one.license for one in sets})
+    marked = [n for n in names if any(mark.lower() in n.lower() for mark in NON_COMMERCIAL_MARKS)]
+    if marked:
+        return f"non-commercial (trained on data under {', '.join(marked)})"
+    return f"trained on data under {', '.join(names)}"
+
+
+def _frozen_layers(settings: TrainingSettings) -> int:
+    return settings.frozen_blocks + 1 if settings.frozen_blocks else 0
+
+
+def _optimizer(network: XMemLite, settings: TrainingSettings) -> torch.optim.AdamW:
+    trunk = {id(p) for p in network.backbone.parameters()}
+    trained = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if id(p) in trunk], "share": settings.trunk_rate},
+        {"params": [p for p in trained if id(p) not in trunk], "share": 1.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=settings.learning_rate,
+        betas=(0.9, 0.98), weight_decay=settings.weight_decay, foreach=True,
+    )  # fmt: skip
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Gives each group its share of the learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]
