@@ -29,6 +29,7 @@ from .video_decoder import VideoDecoder
 from .video_index import (
     Scan,
     VideoIndex,
+    average_rate,
     index_by_decoding,
     index_by_packets,
     scan_packets,
@@ -76,7 +77,7 @@ class VideoFrames:
         self._reformatter = VideoReformatter()
         scan = scan_packets(path)
         self._index = _checked_index(path, scan)
-        self._frame_rate = frame_rate(scan, self._index)
+        self._frame_rate = average_rate(scan, self._index)
         self._decoder = VideoDecoder(path, self._index)
         self._run: OrderedDict[int, VideoFrame] = OrderedDict()  # ascending positions
         self._last_read = 0

@@ -220,7 +220,7 @@ def index_by_decoding(path: Path, scan: Scan) -> VideoIndex:
     return VideoIndex(scan.packets, times if usable else None, len(shown))
 
 
-def frame_rate(scan: Scan, index: VideoIndex) -> Fraction | None:
+def average_rate(scan: Scan, index: VideoIndex) -> Fraction | None:
     """Frames per second: as declared, or measured where the frames' times say otherwise."""
     if index.times is None or index.count < 2:
         return scan.declared_rate
