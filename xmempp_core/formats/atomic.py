@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import FormatError, XMemError
@@ -31,7 +31,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise FormatError(path, f"cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
