@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .dissimilarity import FrameRows, composite_key, presence_of_cells, rows_of
 from .errors import InputError, ShapeError
-from .selection import Choice, FrameRows, choose_greedily, composite_key, dissimilarity, rows_of
+from .features import FeatureCache
+from .frame_keys import FrameKeys
+from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
+from .selection import Choice, choose_frames
+from .track import Track
+from .types import Features, FrameSource, Network, Padding, Size
+from .uncertainty import frame_uncertainty
+
+CandidateMethod = Literal["algorithm1", "uncertainty"]
 
 FOREGROUND = 0.5
 """Presence above which a pixel belongs to an object."""
-_ROWS_KEPT = 64
-"""Frames whose rows are kept at hand; the chosen ones are asked for again and again."""
+STRIDE = 16
+"""Pixels of a padded frame in one cell, along each side."""
+MAX_FRAMES = 4000
+"""Frames looked at at most; of a longer shot every n-th."""
+KEY_BYTES = 2**30
+"""Host memory for the keys of all frames; beyond it they lie in a file on disk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,17 +84,85 @@ def select_from_features(
         ShapeError: the tensors are not of the same frames.
     """
     _check_features(key, shrinkage, selection, presence)
-    annotated = check_request(key.shape[0], annotated, k, alpha)
-    minimum = minimum_pixels(presence[0, 0].numel(), min_mask_pixels, min_mask_fraction)
+    annotated = _check_request(key.shape[0], annotated, k, alpha)
+    minimum = _minimum_pixels(presence[0, 0].numel(), min_mask_pixels, min_mask_fraction)
     strongest = [one.amax(0) for one in presence]
-    proposable = [int((one > FOREGROUND).sum()) >= minimum for one in strongest]
+    proposable = [_has_object(one, minimum) for one in strongest]
+    height, width = key.shape[-2:]
 
     def rows(j: int) -> FrameRows:
-        cells = presence_of_cells(strongest[j], key.shape[-2], key.shape[-1]).to(key.device)
+        cells = presence_of_cells(strongest[j], height, width).to(key.device)
         return rows_of(composite_key(key[j].float(), cells, alpha), shrinkage[j], selection[j])
 
     choice = choose_frames(rows, proposable, annotated, k)
-    return candidates_of(choice, range(key.shape[0]))
+    return _candidates(choice, range(key.shape[0]))
+
+
+@torch.no_grad()
+def select_candidates(
+    model: Network,
+    frames: FrameSource,
+    track: Track,
+    annotated: Iterable[int],
+    k: int,
+    alpha: float = 0.5,
+    min_mask_pixels: int = 9,
+    min_mask_fraction: float = 0.0,
+    cache: FeatureCache | None = None,
+    *,
+    method: CandidateMethod = "algorithm1",
+    key_bytes: int = KEY_BYTES,
+) -> Candidates:
+    """Up to `k` frames of a shot to annotate next, from its latest track.
+
+    Args:
+        model: the network whose keys are compared.
+        frames: the shot.
+        track: what the annotations gave so far; its probabilities say where the objects are, and
+            only frames that it holds are proposed.
+        annotated: frames annotated already, at least one, each in the track.
+        k: number of frames to propose.
+        alpha: how much the objects count against the whole picture, 0..1.
+        min_mask_pixels: pixels of an object that a frame must have to be proposed.
+        min_mask_fraction: the same as a fraction 0..1 of the picture; the larger one counts.
+        cache: features of the pass that made the track.
+        method: "algorithm1" as in the paper, or "uncertainty": scores are multiplied by
+            `frame_uncertainty`, which costs one more pass.
+        key_bytes: host memory for keys; beyond it they lie in a file on disk.
+
+    Returns:
+        Fewer than `k` where nothing different is left. Above 4,000 frames every n-th frame is
+        looked at, as `frame_step` says; annotated ones always are.
+
+    Raises:
+        InputError: the request is out of range, or the track is of another clip or has no object.
+    """
+    if method not in get_args(CandidateMethod):
+        raise InputError(f"method {method!r} is unknown; use algorithm1 or uncertainty")
+    annotated = _check_request(len(frames), annotated, k, alpha)
+    _check_track(track, frames, annotated)
+    minimum = _minimum_pixels(math.prod(frames.size), min_mask_pixels, min_mask_fraction)
+    step = -(-len(track) // MAX_FRAMES)
+    looked_at = sorted({*track.frame_indices[::step], *annotated})
+    weights = _weights(model, frames, track, looked_at) if method == "uncertainty" else None
+    size = internal_size(frames.size, track.settings.internal_size)
+    cells = (-(-size.height // STRIDE), -(-size.width // STRIDE))
+    with FrameKeys(len(looked_at), model.key_channels, cells, memory_bytes=key_bytes) as keys:
+        proposable = []
+        for position, index in enumerate(looked_at):
+            features = _features(model, frames, track, index, cache)
+            strongest = track.probabilities(index)[1:].amax(0)
+            proposable.append(_has_object(strongest, minimum))
+            presence = _padded_presence(strongest, size, features.padding, cells)
+            composite = composite_key(features.key.float().cpu(), presence, alpha)
+            keys.put(position, composite, features.shrinkage, features.selection)
+
+        def rows(position: int) -> FrameRows:
+            return rows_of(*(part.to(model.device) for part in keys.get(position)))
+
+        positions = [looked_at.index(i) for i in annotated]
+        choice = choose_frames(rows, proposable, positions, k, weights)
+    return _candidates(choice, looked_at, step)
 
 
 def uniform_candidates(frame_count: int, k: int) -> tuple[int, ...]:
@@ -103,21 +184,7 @@ def random_candidates(
     return tuple(int(i) for i in np.random.default_rng(seed).permutation(left)[:k])
 
 
-def choose_frames(
-    rows: Callable[[int], FrameRows],
-    proposable: Sequence[bool],
-    annotated: Sequence[int],
-    k: int,
-    weights: Sequence[float] | None = None,
-) -> Choice:
-    """The greedy choice over frames whose rows `rows(j)` gives."""
-    at_hand = lru_cache(_ROWS_KEPT)(rows)
-    return choose_greedily(
-        lambda i, j: dissimilarity(at_hand(i), rows(j)), proposable, annotated, k, weights
-    )
-
-
-def candidates_of(choice: Choice, frame_indices: Sequence[int], frame_step: int = 1) -> Candidates:
+def _candidates(choice: Choice, frame_indices: Sequence[int], frame_step: int = 1) -> Candidates:
     """A choice among the frames that were looked at, in positions of the shot."""
     return Candidates(
         tuple(frame_indices[j] for j in choice.indices),
@@ -129,17 +196,39 @@ def candidates_of(choice: Choice, frame_indices: Sequence[int], frame_step: int 
     )
 
 
-def presence_of_cells(strongest: Tensor, height: int, width: int) -> Tensor:
-    """(height, width) float32 presence at the cells of a frame.
-
-    Nearest neighbor of the picture's presence (H, W): the source index is floor(cell * in / out).
-    """
-    rows = torch.arange(height) * strongest.shape[0] // height
-    columns = torch.arange(width) * strongest.shape[1] // width
-    return strongest[rows][:, columns].float()
+def _weights(
+    model: Network, frames: FrameSource, track: Track, looked_at: Sequence[int]
+) -> list[float]:
+    uncertainty = frame_uncertainty(model, frames, track)
+    return [uncertainty[i] for i in looked_at]
 
 
-def minimum_pixels(picture_pixels: int, min_mask_pixels: int, min_mask_fraction: float) -> int:
+def _features(
+    model: Network, frames: FrameSource, track: Track, index: int, cache: FeatureCache | None
+) -> Features:
+    """Features of a frame as the pass that made the track had them."""
+
+    def encode() -> Features:
+        size = internal_size(frames.size, track.settings.internal_size)
+        display = to_display(frames.frame(index), model.device)
+        return model.encode(resize_frame(display, size, track.settings.antialias))
+
+    return encode() if cache is None else cache.get(index, encode)
+
+
+def _has_object(strongest: Tensor, minimum: int) -> bool:
+    """Whether enough pixels of (H, W) belong to an object."""
+    return int((strongest > FOREGROUND).sum()) >= minimum
+
+
+def _padded_presence(
+    strongest: Tensor, size: Size, padding: Padding, cells: tuple[int, int]
+) -> Tensor:
+    """(h, w) presence at the cells of the padded frame, from (H, W) at source resolution."""
+    return presence_of_cells(pad(resize_masks(strongest[None], size)[0], padding), *cells)
+
+
+def _minimum_pixels(picture_pixels: int, min_mask_pixels: int, min_mask_fraction: float) -> int:
     """Pixels of an object that a proposable frame has at least.
 
     Raises:
@@ -154,7 +243,7 @@ def minimum_pixels(picture_pixels: int, min_mask_pixels: int, min_mask_fraction:
     return max(min_mask_pixels, math.ceil(min_mask_fraction * picture_pixels - 1e-9))
 
 
-def check_request(
+def _check_request(
     frame_count: int, annotated: Iterable[int], k: int, alpha: float
 ) -> tuple[int, ...]:
     """The annotated frames, ascending, if the request can be met; raises InputError otherwise."""
@@ -191,3 +280,23 @@ def _check_features(key: Tensor, shrinkage: Tensor, selection: Tensor, presence:
         )
     if presence.shape[1] == 0:
         raise InputError("the masks hold no object; annotate at least one object first")
+
+
+def _check_track(track: Track, frames: FrameSource, annotated: Sequence[int]) -> None:
+    if track.size != frames.size or len(track.frame_names) != len(frames):
+        raise InputError(
+            f"the track is of another clip: {len(track.frame_names)} frames of {track.size}, "
+            f"while this clip has {len(frames)} of {frames.size}; give the track of this clip"
+        )
+    if track.shot.fingerprint != frames.fingerprint:
+        raise InputError(
+            "the track is of another clip of the same length and size; give the track of this clip"
+        )
+    if not track.object_ids:
+        raise InputError("the track holds no object; annotate one and propagate first")
+    missing = sorted(set(annotated) - set(track.frame_indices))
+    if missing:
+        raise InputError(
+            f"annotated frame {missing[0]} is not in the track, which holds {len(track)} frames; "
+            "propagate over a range that contains it"
+        )

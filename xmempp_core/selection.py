@@ -1,4 +1,4 @@
-"""Greedy choice of the most dissimilar frames: Algorithm 1 of XMem++ with lazy upper bounds.
+"""Greedy choice of the most dissimilar frames: the loop of Algorithm 1 with lazy upper bounds.
 
 A frame's score is its smallest dissimilarity to any frame chosen so far, so it can only fall.
 An old score is therefore an upper bound, and a round recomputes only the frames that still lead.
@@ -9,26 +9,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from .network.ops import memory_rows, query_rows, tokens_of
+from .dissimilarity import FrameRows, dissimilarity
 
-_BLOCK_BYTES = 1 << 20
-"""Part of a pair's matrix that is computed at a time on the CPU, so that it stays in cache."""
-_ROUNDING = 4 * torch.finfo(torch.float32).eps
-"""Dissimilarities below this part of their summands' size are rounding, not difference."""
-
-
-class FrameRows(NamedTuple):
-    """One frame as the similarity sees it: L cells as memory and as query."""
-
-    memory: Tensor
-    """(L, R) float32"""
-    query: Tensor
-    """(L, R) float32"""
+_ROWS_KEPT = 64
+"""Frames whose rows are kept at hand; the chosen ones are asked for again and again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,42 +33,23 @@ class Choice:
     """(rounds, N) bool; where False the dissimilarity is an upper bound"""
 
 
-def rows_of(key: Tensor, shrinkage: Tensor, selection: Tensor) -> FrameRows:
-    """Rows of a frame from its maps key (CK, h, w), shrinkage (1, h, w), selection (CK, h, w)."""
-    tokens = tokens_of(key)
-    return FrameRows(
-        memory_rows(tokens, tokens_of(shrinkage)[:, 0]), query_rows(tokens, tokens_of(selection))
-    )
-
-
-def composite_key(key: Tensor, presence: Tensor, alpha: float) -> Tensor:
-    """Keys weighed by the presence of objects: k * (alpha * b + 1 - alpha), Algorithm 1, line 3.
+def choose_frames(
+    rows: Callable[[int], FrameRows],
+    proposable: Sequence[bool],
+    annotated: Sequence[int],
+    k: int,
+    weights: Sequence[float] | None = None,
+) -> Choice:
+    """The greedy choice among frames by their dissimilarity; see `choose_greedily`.
 
     Args:
-        key: (CK, h, w).
-        presence: (h, w) float 0..1, the strongest object in each cell.
-        alpha: how much the objects count against the whole picture, 0..1.
+        rows: gives the rows of a frame.
+        proposable, annotated, k, weights: as for `choose_greedily`.
     """
-    return key * (presence * alpha + (1 - alpha))
-
-
-def dissimilarity(chosen: FrameRows, other: FrameRows) -> float:
-    """Mean of max(0, S(chosen -> other) - S(other -> chosen)) over all pairs of cells.
-
-    The difference of the two similarities is one matrix product over joined rows:
-    [m_chosen, m_other] [q_other, -q_chosen]^T. Entry (a, b) is of cell a of the memory frame and
-    cell b of the query frame in both terms (XMem++, Algorithm 1).
-    """
-    left = torch.cat([chosen.memory, other.memory], 1)
-    right = torch.cat([other.query, -chosen.query], 1).t()
-    rows = left.shape[0]
-    if left.device.type == "cpu":
-        rows = max(16, _BLOCK_BYTES // (4 * right.shape[1]))
-    total = left.new_zeros((), dtype=torch.float64)
-    for block in left.split(rows):
-        total += (block @ right).relu_().sum()
-    mean = float(total) / (left.shape[0] * right.shape[1])
-    return mean if mean > _ROUNDING * _summand_size(chosen, other) else 0.0
+    chosen_rows = lru_cache(_ROWS_KEPT)(rows)
+    return choose_greedily(
+        lambda i, j: dissimilarity(chosen_rows(i), rows(j)), proposable, annotated, k, weights
+    )
 
 
 def choose_greedily(
@@ -171,9 +141,3 @@ class _Bounds:
             if self.values[j] > 0:
                 self.values[j] = min(self.values[j], self._compare(i, j))
         self._compared[j] = len(self._chosen)
-
-
-def _summand_size(one: FrameRows, other: FrameRows) -> float:
-    """A bound on the mean size of the two similarities that are subtracted (Cauchy-Schwarz)."""
-    sizes = [rows.norm(dim=1).mean() for rows in (one.memory, other.query, other.memory, one.query)]
-    return float(sizes[0] * sizes[1] + sizes[2] * sizes[3])
