@@ -5,7 +5,9 @@ A cache belongs to one network, source and internal size; its owner makes a new 
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,7 +48,7 @@ class FeatureCache:
         self._max_bytes = max_bytes
         self._spill_bytes = spill_bytes
         self._spill_root = spill_directory
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self.clear()
 
     def get(self, frame_index: int, encode: Callable[[], Features]) -> Features:
@@ -76,7 +78,7 @@ class FeatureCache:
         self._hits = self._misses = self._held_bytes = self._spilled_bytes = 0
         self._device = torch.device("cpu")
         if self._folder is not None:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
     def _keep(self, frame_index: int, features: Features) -> None:
@@ -93,8 +95,9 @@ class FeatureCache:
 
     def _path(self, frame_index: int) -> Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="xmempp-", dir=self._spill_root)
-        return Path(self._folder.name) / f"{frame_index}.safetensors"
+            self._folder = Path(tempfile.mkdtemp(prefix="xmempp-", dir=self._spill_root))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder / f"{frame_index}.safetensors"
 
 
 def _moved(features: Features, device: torch.device, *, copy: bool = False) -> Features:

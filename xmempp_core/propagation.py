@@ -7,7 +7,9 @@ two of them.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -249,14 +251,12 @@ class Propagation:
     def _blended(self, frame_index: int, forward: Tensor) -> Tensor:
         """Forward and backward results weighed by the distance to each object's annotations."""
         backward = self._spool.get(frame_index).to(forward.device)
-        result = torch.empty_like(forward)
-        for place, object_id in enumerate(sorted(self._order), start=1):
-            weight = _forward_weight(self._annotations, object_id, frame_index)
-            result[place] = weight * forward[place] + (1 - weight) * backward[place]
-        objects = result[1:]
-        objects /= objects.sum(0).clamp(min=1)
-        result[0] = 1 - objects.sum(0)
-        return result
+        weights = [
+            _forward_weight(self._annotations, object_id, frame_index)
+            for object_id in sorted(self._order)
+        ]
+        weight = forward.new_tensor(weights)[:, None, None]
+        return _with_background(weight * forward[1:] + (1 - weight) * backward[1:])
 
     def _segmentation(self, frame_index: int, probabilities: Tensor) -> Segmentation:
         annotation = self._by_frame.get(frame_index)
@@ -306,14 +306,13 @@ class Propagation:
 
 
 class _Spool:
-    """Results of the backward pass on disk, 16-bit fixed point, one compressed file a frame."""
+    """Object probabilities on disk, 16-bit fixed point, one compressed file a frame."""
 
     def __init__(self, directory: Path | None) -> None:
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._directory = directory
 
     def put(self, frame_index: int, probabilities: Tensor) -> None:
-        fixed = (probabilities.cpu() * 65535).round().numpy().astype(np.uint16)
+        fixed = (probabilities[1:].cpu() * 65535).round().numpy().astype(np.uint16)
         header = np.array(fixed.shape, dtype=np.int64).tobytes()
         self._path(frame_index).write_bytes(header + zlib.compress(fixed.tobytes(), 1))
 
@@ -321,12 +320,12 @@ class _Spool:
         data = self._path(frame_index).read_bytes()
         shape = tuple(np.frombuffer(data[:24], dtype=np.int64))
         fixed = np.frombuffer(zlib.decompress(data[24:]), dtype=np.uint16).reshape(shape)
-        return torch.from_numpy(fixed.astype(np.float32) / 65535)
+        return _with_background(torch.from_numpy(fixed.astype(np.float32) / 65535))
 
     def _path(self, frame_index: int) -> Path:
         if self._directory is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="xmempp-")
-            self._directory = Path(self._temporary.name)
+            self._directory = Path(tempfile.mkdtemp(prefix="xmempp-"))
+            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         self._directory.mkdir(parents=True, exist_ok=True)
         return self._directory / f"{frame_index}.bin"
 
@@ -416,6 +415,12 @@ def _forward_weight(annotations: AnnotationSet, object_id: int, frame_index: int
     if after is None or after == before:
         return 1.0
     return (after - frame_index) / (after - before)
+
+
+def _with_background(objects: Tensor) -> Tensor:
+    """(N + 1, H, W) probabilities that sum to 1, from those of the objects."""
+    scaled = objects / objects.sum(0).clamp(min=1)
+    return torch.cat([1 - scaled.sum(0, keepdim=True), scaled])
 
 
 def _confidence(

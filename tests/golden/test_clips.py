@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from clips import PROBABILITY_TOLERANCE, GoldenCase, load_case, memory_row
+
 from xmempp_core.formats.frames import open_frames
 from xmempp_core.propagation import Propagation
 from xmempp_core.track import label_map_of
