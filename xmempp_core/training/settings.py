@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
+import torch
+
 from ..errors import SettingsError
 
 
@@ -119,6 +121,31 @@ class TrainingSettings:
                 allowed = "no such setting; known: " + ", ".join(known)
                 raise SettingsError(name, values[name], allowed)
         return cls(**values)
+
+
+def from_scratch(device: torch.device) -> TrainingSettings:
+    """Settings of a run from ImageNet weights, by what the device can do in a reasonable time."""
+    if device.type == "cuda":
+        return TrainingSettings()
+    return TrainingSettings(
+        steps=20_000, pixels_per_step=300_000, learning_rate=6e-4, frozen_blocks=3,
+        warm_up_steps=100, average_decay=0.998,
+    )  # fmt: skip
+
+
+def fine_tuning(device: torch.device) -> TrainingSettings:
+    """Settings of a run from a trained model: a lower rate, larger crops, hard pixels at once."""
+    on_gpu = device.type == "cuda"
+    return TrainingSettings(
+        steps=4000,
+        schedule="fine-tune",
+        pixels_per_step=8_400_000 if on_gpu else 600_000,
+        learning_rate=5e-4 if on_gpu else 2.5e-4,
+        frozen_blocks=0 if on_gpu else 5,
+        warm_up_steps=100,
+        average_decay=0.998,
+        hard_from=0.0,
+    )
 
 
 _RANGES: dict[str, tuple[float, float]] = {

@@ -8,14 +8,14 @@ import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import FormatError
-from ..network.checkpoint import load_model, write_weights
+from ..network.checkpoint import write_weights
 from ..network.lite import XMemLite
-from ..runtime import Runtime
 from .settings import TrainingSettings
 from .sources import SourceSet
 
@@ -84,15 +84,26 @@ class TrainingState:
         Raises:
             FormatError: the file is damaged or belongs to another network or set of parameters.
         """
+        content = _read(path)
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
             self.network.load_state_dict(content["network"])
             self.average.load_state_dict(content["average"])
             self.optimizer.load_state_dict(content["optimizer"])
             self.step = int(content["step"])
-        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-            problem = f"training cannot continue from this checkpoint ({error})"
-            raise FormatError(path, problem) from error
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise FormatError(path, f"is a checkpoint of another training ({error})") from error
+
+    @staticmethod
+    def settings_of(path: Path) -> TrainingSettings:
+        """The settings that a checkpoint was trained with.
+
+        Raises:
+            FormatError: the file is damaged or no checkpoint.
+        """
+        content = _read(path)
+        if "settings" not in content:
+            raise FormatError(path, "is no training checkpoint: it has no settings")
+        return TrainingSettings.from_dict(content["settings"])
 
     def export(self, path: Path, note: str, license_name: str) -> None:
         """Writes the averaged weights as a float16 model file.
@@ -110,16 +121,12 @@ class TrainingState:
         write_weights(path, weights, metadata)
 
 
-def starting_network(model: str | Path, device: torch.device) -> XMemLite:
-    """The XMemLite of a model file in float32, to be trained further.
-
-    Raises:
-        FormatError: the file is no XMemLite model.
-    """
-    network = load_model(model, Runtime(device, torch.float32))
-    if not isinstance(network, XMemLite):
-        raise FormatError(model, "has the published layout; only XMemLite models can be trained")
-    return network
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise FormatError(path, f"the checkpoint cannot be read ({error})") from error
+    return content if isinstance(content, dict) else {}
 
 
 def describe(network: XMemLite) -> dict[str, str]:
