@@ -27,7 +27,7 @@ from .network.checkpoint import ModelInfo
 from .settings import PropagationSettings
 from .types import Annotation, AnnotationSet, FrameSource, Segmentation, Size
 
-DEFAULT_MEMORY_BYTES = 256 * 2**20
+DEFAULT_MEMORY_BYTES = 64 * 2**20
 # The fastest level: results are dominated by flat areas, higher levels save a fifth at four times
 # the time.
 _COMPRESSION_LEVEL = 1
