@@ -1,0 +1,41 @@
+"""The nodes of the pack; ComfyUI asks the extension for them."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import host
+from .annotate import AddAnnotation, AnnotationsFromMasks, RemoveAnnotation
+from .demo import LoadDemoShot
+from .model import LoadModel
+from .storage import LoadAnnotations, LoadTrack, SaveAnnotations, SaveTrack
+from .suggest import SelectCandidates
+from .track import Propagate, TrackPreview, TrackToMask
+
+NODES: list[type[io.ComfyNode]] = [
+    LoadDemoShot,
+    LoadModel,
+    AddAnnotation,
+    RemoveAnnotation,
+    AnnotationsFromMasks,
+    SaveAnnotations,
+    LoadAnnotations,
+    SelectCandidates,
+    Propagate,
+    SaveTrack,
+    LoadTrack,
+    TrackToMask,
+    TrackPreview,
+]
+
+
+class XMemPPExtension(ComfyExtension):
+    """XMem++ as an extension of ComfyUI."""
+
+    async def on_load(self) -> None:
+        """Makes the model folder known."""
+        host.register_model_folder()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """All nodes of the pack."""
+        return list(NODES)

@@ -1,0 +1,314 @@
+"""ComfyUI as the nodes see it: the only module that touches comfy, folder_paths and the server.
+
+ComfyUI and the core are imported inside the functions, so that loading the pack costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from ..xmempp_core.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+MODEL_FOLDER = "xmem"
+MODEL_SUFFIXES = {".pth", ".pt", ".safetensors"}
+PREVIEW_EVERY_SECONDS = 0.5
+PREVIEW_MAX_SIDE = 512
+
+
+def register_model_folder() -> None:
+    """Makes models/xmem known to ComfyUI, beside what extra_model_paths.yaml adds to it."""
+    import folder_paths
+
+    folder_paths.add_model_folder_path(MODEL_FOLDER, str(models_folder()))
+    folder_paths.folder_names_and_paths[MODEL_FOLDER][1].update(MODEL_SUFFIXES)
+
+
+def models_folder() -> Path:
+    """ComfyUI's models/xmem, where downloads go."""
+    import folder_paths
+
+    return Path(folder_paths.models_dir) / MODEL_FOLDER
+
+
+def model_files() -> list[str]:
+    """Names of the model files in models/xmem; unfinished downloads are left out."""
+    import folder_paths
+
+    names = folder_paths.get_filename_list(MODEL_FOLDER)
+    return [name for name in names if not Path(name).name.startswith(".")]
+
+
+def model_path(name: str) -> Path:
+    """The file of a listed model."""
+    import folder_paths
+
+    return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
+
+
+def runtime(precision: str) -> Runtime:
+    """ComfyUI's device with the wanted precision; "auto" is half precision on a GPU that likes it.
+
+    Args:
+        precision: auto, float32, float16 or bfloat16.
+    """
+    import comfy.model_management as mm
+
+    from ..xmempp_core import Runtime
+
+    device = mm.get_torch_device()
+    return Runtime(device, Runtime.choose(device.type, precision).dtype)
+
+
+class Managed(torch.nn.Module):
+    """A network in a shell that ComfyUI's model management may hang its own attributes on."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network = network
+
+
+def managed(network: Any, device: Any) -> Any:
+    """The network as a ModelPatcher, so that ComfyUI may move it out for others and free it."""
+    from comfy.model_patcher import ModelPatcher
+
+    return ModelPatcher(Managed(network), load_device=device, offload_device=offload_device())
+
+
+def offload_device() -> Any:
+    """Where a model waits while it is not in use."""
+    import comfy.model_management as mm
+
+    return mm.unet_offload_device()
+
+
+def bring_in(patcher: Any, working_bytes: int) -> None:
+    """Moves a managed network to its device and makes room for what it will need beside."""
+    import comfy.model_management as mm
+
+    mm.load_models_gpu([patcher], memory_required=working_bytes)
+
+
+def to_output(tensor: Tensor) -> Tensor:
+    """A tensor where ComfyUI keeps what nodes hand to each other."""
+    import comfy.model_management as mm
+
+    return tensor.to(mm.intermediate_device())
+
+
+def check_interrupted() -> None:
+    """Stops the node when the user pressed Cancel."""
+    import comfy.model_management as mm
+
+    mm.throw_exception_if_processing_interrupted()
+
+
+class Progress:
+    """The node's progress bar with a small picture, and the place where Cancel is heard.
+
+    Args:
+        total: number of steps.
+    """
+
+    def __init__(self, total: int) -> None:
+        from comfy.utils import ProgressBar
+
+        self._bar = ProgressBar(total)
+        self._next_picture = 0.0
+
+    def step(self, done: int, picture: Callable[[], Image] | None = None) -> None:
+        """Shows that `done` steps are finished; `picture` is asked for one twice a second."""
+        check_interrupted()
+        preview = None
+        if picture is not None and time.monotonic() >= self._next_picture:
+            preview = ("JPEG", picture(), PREVIEW_MAX_SIDE)
+            self._next_picture = time.monotonic() + PREVIEW_EVERY_SECONDS
+        self._bar.update_absolute(done, preview=preview)
+
+
+@contextmanager
+def working(advice: str) -> Iterator[None]:
+    """Heavy work: outside inference mode, and out-of-memory becomes a sentence with advice.
+
+    What outlives the node (features beside the model) must be ordinary tensors.
+
+    Args:
+        advice: what to lower when memory runs out, a clause.
+    """
+    import comfy.model_management as mm
+
+    from ..xmempp_core import CapacityError
+
+    ran_out = False
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            yield
+    except Exception as error:
+        if not (mm.is_oom(error) or isinstance(error, torch.OutOfMemoryError | MemoryError)):
+            raise
+        ran_out = True
+        log.warning("out of memory: %s", error)
+    finally:
+        mm.soft_empty_cache()
+    if ran_out:  # raised here, so that no traceback holds on to the tensors of the pass
+        mm.unload_all_models()
+        mm.soft_empty_cache()
+        raise CapacityError(f"The GPU ran out of memory; what was taken is free again. {advice}")
+
+
+def input_file(name: str) -> Path:
+    """A file or folder of ComfyUI's input folder, or of its output folder.
+
+    Args:
+        name: path inside the folder, with " [input]" or " [output]" behind it to name the folder;
+            without, the input folder is searched first.
+
+    Raises:
+        InputError: the name is empty or leads out of these folders.
+        FormatError: there is nothing of that name.
+    """
+    import folder_paths
+
+    from ..xmempp_core import FormatError
+
+    plain, named_folder = folder_paths.annotated_filepath(name.strip())
+    folders = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
+    for folder in [named_folder] if named_folder else folders:
+        path = _inside(Path(folder), plain.strip())
+        if path.exists():
+            return path
+    where = "output folder" if named_folder == folders[1] else "input or output folder"
+    raise FormatError(
+        plain.strip(), f"there is nothing of that name in ComfyUI's {where}; check the name"
+    )
+
+
+def output_file(name: str) -> tuple[Path, str]:
+    """A path in ComfyUI's output folder and the name under which a Load node finds it.
+
+    Raises:
+        InputError: the name is empty or leads out of the output folder.
+    """
+    import folder_paths
+
+    root = Path(os.path.abspath(folder_paths.get_output_directory()))
+    path = _inside(root, name.strip().removesuffix("[output]").strip())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path, f"{path.relative_to(root).as_posix()} [output]"
+
+
+def _inside(root: Path, name: str) -> Path:
+    from ..xmempp_core import InputError
+
+    # not resolve(): users link folders of other disks into the input folder
+    path, root = Path(os.path.abspath(root / name)), Path(os.path.abspath(root))
+    if not name or path == root or not path.is_relative_to(root):
+        raise InputError(
+            f"The name {name!r} does not lead to a place inside {root.name}/; "
+            "write a name such as shot_010/track"
+        )
+    return path
+
+
+def change_mark(name: str) -> str:
+    """Text that changes when a file, or a file directly in a folder, changes; "" if it is gone."""
+    import folder_paths
+
+    plain, named_folder = folder_paths.annotated_filepath(name.strip())
+    folders = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
+    for folder in [named_folder] if named_folder else folders:
+        path = Path(folder) / plain.strip()
+        if plain.strip() and path.exists():
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
+            return "|".join(f"{f.name}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)
+    return ""
+
+
+def temporary_file(suffix: str) -> Path:
+    """A new file name in ComfyUI's temp folder, which is emptied at start."""
+    import folder_paths
+
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"xmempp_{uuid.uuid4().hex}{suffix}"
+
+
+def show_pictures(pictures: list[Tensor]) -> dict[str, Any]:
+    """The ui part of a node that shows pictures (H, W, 3) uint8, stored without loss."""
+    from comfy_api.latest import io, ui
+    from PIL import Image
+
+    results = []
+    for picture in pictures:
+        path = temporary_file(".png")
+        Image.fromarray(picture.cpu().numpy()).save(path, compress_level=1)
+        results.append(ui.SavedResult(path.name, "", io.FolderType.temp))
+    return {"images": results, "animated": (False,)}
+
+
+def show_video(path: Path) -> dict[str, Any]:
+    """The ui part of a node that plays a video from ComfyUI's temp folder."""
+    from comfy_api.latest import io, ui
+
+    return ui.PreviewVideo([ui.SavedResult(path.name, "", io.FolderType.temp)]).as_dict()
+
+
+def show_text(node_id: str | None, text: str) -> None:
+    """Writes a line on a node."""
+    from server import PromptServer
+
+    if node_id is not None and PromptServer.instance is not None:
+        PromptServer.instance.send_progress_text(text, node_id)
+
+
+def blocked() -> Any:
+    """An output value that quietly keeps the nodes behind it from running."""
+    from comfy_execution.graph_utils import ExecutionBlocker
+
+    return ExecutionBlocker(None)
+
+
+def video_from_file(path: Path) -> Any:
+    """A VIDEO value of a file."""
+    from comfy_api.latest import InputImpl
+
+    return InputImpl.VideoFromFile(str(path))
+
+
+def file_of_video(video: Any) -> Path | None:
+    """The file behind a VIDEO; None where it was made in the graph from pictures.
+
+    A video that lies in memory is written into the temp folder.
+    """
+    from comfy_api.latest import InputImpl
+
+    if not isinstance(video, InputImpl.VideoFromFile):
+        return None
+    source = video.get_stream_source()
+    if isinstance(source, str):
+        return Path(source)
+    content = source.getbuffer()
+    path = temporary_file(".video")
+    path.write_bytes(content)
+    return path
+
+
+def has_node(class_type: str) -> bool:
+    """Whether the running ComfyUI knows a node."""
+    import nodes
+
+    return class_type in nodes.NODE_CLASS_MAPPINGS

@@ -1,0 +1,121 @@
+"""Select Annotation Candidates: the frames worth annotating next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import io
+
+from . import convert, draw, host, sockets
+from .track import WHEN_MEMORY_ENDS, propagated, settings_of
+
+if TYPE_CHECKING:
+    from ..xmempp_core import AnnotationSet, FrameSource, Track
+    from .model import LoadedModel
+
+
+class SelectCandidates(io.ComfyNode):
+    """The frames that differ most from what is annotated."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Id, inputs and outputs."""
+        return io.Schema(
+            node_id="XMemPPSelectCandidates",
+            display_name="Select Annotation Candidates",
+            category=sockets.CATEGORY,
+            description="Proposes the frames to annotate next: those whose objects look least like "
+            "the annotated ones. Annotate them and propagate again.",
+            search_aliases=["next frame", "key frames", "which frame", "suggest frames"],
+            inputs=[
+                sockets.Model.Input("model", tooltip="From Load XMem++."),
+                sockets.frames_input("The clip."),
+                sockets.Annotations.Input("annotations", tooltip="What is annotated already."),
+                sockets.Track.Input(
+                    "track",
+                    optional=True,
+                    tooltip="From Propagate Masks. Without it the masks are propagated first.",
+                ),
+                io.Int.Input(
+                    "k", default=3, min=1, max=1000, tooltip="Number of frames to propose."
+                ),
+                io.Float.Input(
+                    "alpha",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="0 compares whole pictures, 1 the objects alone.",
+                ),
+                io.Int.Input(
+                    "min_mask_pixels",
+                    default=9,
+                    min=0,
+                    max=100_000_000,
+                    tooltip="Frames whose objects have fewer pixels are not proposed.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=["diversity", "uncertainty", "uniform", "random"],
+                    default="diversity",
+                    tooltip="diversity: frames unlike the annotated ones (XMem++). uncertainty: "
+                    "also where the result is unsure. uniform, random: for comparison.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("candidates", tooltip="The proposed frames, best first."),
+                io.Int.Output("indices", is_output_list=True, tooltip="Their frame numbers."),
+                io.String.Output("text", tooltip="The same in words."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model: LoadedModel,
+        frames: Any,
+        annotations: AnnotationSet,
+        k: int,
+        alpha: float,
+        min_mask_pixels: int,
+        method: str,
+        track: Track | None = None,
+    ) -> io.NodeOutput:
+        """The proposed frames; shows them with their numbers."""
+        from ..xmempp_core import select_candidates
+
+        source = convert.frames_of(frames)
+        settings = settings_of({}) if track is None else track.settings
+        if track is None:
+            track = propagated(model, source, annotations, settings)
+        convert.check_same_clip(track, source)
+        with host.working(WHEN_MEMORY_ENDS):
+            chosen = select_candidates(
+                model.network(settings),
+                source,
+                track,
+                annotations.frame_indices,
+                k,
+                alpha,
+                min_mask_pixels,
+                method=method,
+                cache=model.shelf.cache_for(source, settings),
+            )
+        return _shown(list(chosen.indices), list(chosen.scores), track, source)
+
+
+def _shown(
+    indices: list[int], scores: list[float], track: Track, source: FrameSource
+) -> io.NodeOutput:
+    """The proposals as pictures, numbers and text; none is a silent end of the branch."""
+    if not indices:
+        text = "No further frame is worth annotating: nothing differs from the annotated ones."
+        return io.NodeOutput(host.blocked(), [], text, ui={"text": (text,)})
+    text = "\n".join(
+        f"frame {index} (score {score:.3f})" for index, score in zip(indices, scores, strict=True)
+    )
+    frames = convert.image_of([source.frame(i) for i in indices])
+    tiles = [draw.numbered_overlay(i, track, source) for i in indices]
+    return io.NodeOutput(frames, indices, text, ui=host.show_pictures(tiles) | {"text": (text,)})
