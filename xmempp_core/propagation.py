@@ -82,12 +82,7 @@ def propagate(
 
 
 class Propagation:
-    """A pass that can be saved between two frames and resumed; see `propagate`.
-
-    Args:
-        spool_directory: where "bidirectional" keeps the backward results; it must outlive the
-            pass for a resume. None = a temporary folder.
-    """
+    """A pass that can be saved between two frames and resumed; see `propagate`."""
 
     def __init__(
         self,
@@ -99,13 +94,13 @@ class Propagation:
         frame_range: range | None = None,
         augment: tuple[str, ...] = (),
         cache: FeatureCache | None = None,
-        spool_directory: Path | None = None,
     ) -> None:
         self.settings = settings or PropagationSettings()
-        self._network, self._source, self._annotations = network, source, annotations
-        self._augment, self._cache = augment, cache
+        self.network, self.source, self.annotations = network, source, annotations
+        self.augment, self._cache = augment, cache
         frames = range(len(source)) if frame_range is None else frame_range
         _check_inputs(source, annotations, frames)
+        self.frame_range = frames
         self._order = _channel_order(annotations)
         self._by_frame = {a.frame_index: a for a in annotations}
         self._steps = _plan(annotations.frame_indices, frames, self.settings.direction)
@@ -113,7 +108,11 @@ class Propagation:
         self._size = internal_size(source.size, self.settings.internal_size)
         bank = MemoryBank(len(self._order), self.settings)
         self._pass = Pass(network, self.settings, bank)
-        self._spool = _Spool(spool_directory)
+        self._spool = _Spool(None)
+
+    def keep_spool_in(self, directory: Path) -> None:
+        """Puts the backward results of "bidirectional" where they outlive this pass."""
+        self._spool = _Spool(directory)
 
     @property
     def frame_count(self) -> int:
@@ -136,7 +135,7 @@ class Propagation:
     def _run(self, step: _Step) -> Tensor:
         """(N + 1, H, W) probabilities of a step's frame, objects ascending by id."""
         if step.action == "unspool":
-            return self._spool.get(step.frame_index).to(self._network.device)
+            return self._spool.get(step.frame_index).to(self.network.device)
         if step.starts_leg:
             self._pass.restart()
         encoded = self._encoded(step.frame_index)
@@ -150,7 +149,7 @@ class Propagation:
     def _fill_permanent_memory(self) -> None:
         """All annotations and their augmentations, ascending by frame (XMem++, section 3.2)."""
         seen: set[int] = set()
-        for annotation in self._annotations:
+        for annotation in self.annotations:
             ids = list(annotation.object_ids)
             if annotation.exhaustive:
                 ids += [i for i in self._order if i in seen and i not in ids]
@@ -165,10 +164,10 @@ class Propagation:
         masks = _masks_of(annotation, object_ids)
         given = self._given_masks(object_ids, masks)
         add_permanent(self._pass, EntryId(index), self._encoded(index), given)
-        if not self._augment:
+        if not self.augment:
             return
-        frame = self._source.frame(index)
-        for number, one in enumerate(augment_annotation(self._augment, frame, masks), start=1):
+        frame = self.source.frame(index)
+        for number, one in enumerate(augment_annotation(self.augment, frame, masks), start=1):
             encoded = self._encode(one.frame)
             keep = None if one.coverage is None else self._covered_cells(one.coverage, encoded)
             augmented = self._given_masks(object_ids, one.masks)
@@ -176,7 +175,7 @@ class Propagation:
 
     def _covered_cells(self, coverage: Tensor, encoded: EncodedFrame) -> Tensor:
         """(h * w,) bool: cells at least half of which the augmented picture covers."""
-        covered = resize_masks(coverage[None].to(self._network.device), self._size)
+        covered = resize_masks(coverage[None].to(self.network.device), self._size)
         padded = pad(covered, encoded.features.padding)
         return torch.nn.functional.avg_pool2d(padded, 16).flatten() >= 0.5
 
@@ -185,7 +184,7 @@ class Propagation:
     def _given(self, frame_index: int) -> GivenMasks | None:
         annotation = self._by_frame.get(frame_index)
         known = self._known_ids(annotation)
-        absent = [i for i in self._annotations.absent_at(frame_index) if i in known]
+        absent = [i for i in self.annotations.absent_at(frame_index) if i in known]
         if annotation is None:
             if not absent:
                 return None
@@ -216,24 +215,24 @@ class Propagation:
     ) -> GivenMasks:
         order = sorted(range(len(object_ids)), key=lambda c: self._order.index(object_ids[c]))
         channels = tuple(self._order.index(object_ids[c]) for c in order)
-        resized = resize_masks(masks[order].to(self._network.device), self._size)
+        resized = resize_masks(masks[order].to(self.network.device), self._size)
         return GivenMasks(channels, resized, is_annotation, in_permanent)
 
     # ---- frames
 
     def _encoded(self, frame_index: int) -> EncodedFrame:
-        frame = self._prepared(self._source.frame(frame_index))
+        frame = self._prepared(self.source.frame(frame_index))
         if self._cache is None:
-            return EncodedFrame(frame, self._network.encode(frame))
-        features = self._cache.get(frame_index, lambda: self._network.encode(frame))
+            return EncodedFrame(frame, self.network.encode(frame))
+        features = self._cache.get(frame_index, lambda: self.network.encode(frame))
         return EncodedFrame(frame, features)
 
     def _encode(self, frame: Tensor) -> EncodedFrame:
         prepared = self._prepared(frame)
-        return EncodedFrame(prepared, self._network.encode(prepared))
+        return EncodedFrame(prepared, self.network.encode(prepared))
 
     def _prepared(self, frame: Tensor) -> Tensor:
-        display = to_display(frame, self._network.device)
+        display = to_display(frame, self.network.device)
         return resize_frame(display, self._size, self.settings.antialias)
 
     # ---- results
@@ -252,7 +251,7 @@ class Propagation:
         """Forward and backward results weighed by the distance to each object's annotations."""
         backward = self._spool.get(frame_index).to(forward.device)
         weights = [
-            _forward_weight(self._annotations, object_id, frame_index)
+            _forward_weight(self.annotations, object_id, frame_index)
             for object_id in sorted(self._order)
         ]
         weight = forward.new_tensor(weights)[:, None, None]
@@ -262,7 +261,7 @@ class Propagation:
         annotation = self._by_frame.get(frame_index)
         object_ids = tuple(sorted(self._order))
         listed = annotation.object_ids if annotation else ()
-        absent = {i for i in self._annotations.absent_at(frame_index) if i in object_ids}
+        absent = {i for i in self.annotations.absent_at(frame_index) if i in object_ids}
         if annotation is not None and annotation.exhaustive:
             absent.update(object_ids)
         absent_ids = tuple(sorted(absent - set(listed)))
@@ -270,7 +269,7 @@ class Propagation:
             frame_index,
             object_ids,
             probabilities,
-            self._source.size,
+            self.source.size,
             _confidence(probabilities, object_ids, listed, absent_ids),
             annotation,
             absent_ids,
@@ -296,7 +295,7 @@ class Propagation:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Goes on where the pass that returned `state` stood."""
-        one, device = self._pass, self._network.device
+        one, device = self._pass, self.network.device
         bank = {n.removeprefix("bank."): t for n, t in state.items() if n.startswith("bank.")}
         one.bank.load_state(bank, device)
         clocks = (int(value) for value in state["clocks"])

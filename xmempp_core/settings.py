@@ -81,13 +81,18 @@ class PropagationSettings:
             InputError: the text is not a JSON object.
             SettingsError: a field is unknown or out of range.
         """
+        return cls.from_dict(cls.values_from_json(text))
+
+    @staticmethod
+    def values_from_json(text: str) -> dict[str, Any]:
+        """Field names and values of a JSON object, not yet checked."""
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
             raise InputError(f"settings are not valid JSON: {error}") from error
         if not isinstance(values, dict):
             raise InputError('settings must be a JSON object such as {"top_k": 20}')
-        return cls.from_dict(values)
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PropagationSettings:

@@ -326,6 +326,11 @@ class Network(Protocol):
         """Where its weights are; frames are brought there."""
         ...
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type its convolutions run in."""
+        ...
+
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1; normalizes and pads it itself."""
         ...

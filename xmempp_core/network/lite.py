@@ -269,6 +269,11 @@ class XMemLite(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type the convolutions run in."""
+        return next(self.parameters()).dtype
+
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
         padding = padding_of(*frame.shape[-2:])

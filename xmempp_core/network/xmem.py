@@ -276,6 +276,11 @@ class XMem(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type the convolutions run in."""
+        return next(self.parameters()).dtype
+
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
         skips = self.key_encoder(self._image(frame))

@@ -1,0 +1,75 @@
+"""What a person at a terminal, or a farm's log, sees of a long run."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+from tqdm import tqdm
+
+LINE_EVERY_SECONDS = 10.0
+
+Progress = Callable[[int, int], None]
+
+
+@contextmanager
+def shown_progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
+    """A callback for frames done and frames in all: a bar on a terminal, else a line every 10 s."""
+    if quiet:
+        yield lambda done, total: None
+    elif sys.stderr.isatty():
+        with tqdm(desc=label, unit="frame", file=sys.stderr) as bar:
+            yield lambda done, total: _move_bar(bar, done, total)
+    else:
+        yield _LinePrinter(label)
+
+
+def _move_bar(bar: tqdm, done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
+
+
+class _LinePrinter:
+    """Prints how far a run is, every 10 seconds and at its end."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._next = time.monotonic() + LINE_EVERY_SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
+        if done == total or time.monotonic() >= self._next:
+            print(f"{self._label}: {done} of {total} frames", file=sys.stderr, flush=True)
+            self._next = time.monotonic() + LINE_EVERY_SECONDS
+
+
+@contextmanager
+def stop_request() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or a termination was asked for; a second one interrupts at once."""
+    asked = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = {n: signal.signal(n, remember) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Peak memory of this process so far: on the GPU for CUDA, else of the host."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
