@@ -70,7 +70,9 @@ def load_model(model: str | Path = "lite", runtime: Runtime | None = None) -> XM
     name = str(model) if str(model) in BUNDLED else path.stem
     network.info = _info(name, path, network, metadata)
     network = network.to(runtime.device, runtime.dtype).eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if runtime.device.type != "mps":  # elsewhere convolutions are faster so, on a CPU by half
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def convert(source: str | Path, target: str | Path) -> ModelInfo:
@@ -165,10 +167,9 @@ def _read_pickle(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise FormatError(
-            path, "holds more than weights and was not loaded, as it could run code"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        problem = "was not loaded: it is no pure weights file, it holds code or is damaged"
+        raise FormatError(path, problem) from error
+    except Exception as error:  # the unpickler raises anything on bytes it does not expect
         raise FormatError(path, "is damaged or cut off; download or copy it again") from error
 
 
