@@ -10,7 +10,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from . import cli_demo, cli_info, cli_propagate
+from . import cli_candidates, cli_demo, cli_evaluate, cli_info, cli_propagate
 from .delivery import Interrupted
 from .errors import CapacityError, XMemError
 
@@ -29,7 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="XMem++: a mask for every frame of a shot from a few annotated ones.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (cli_propagate, cli_demo, cli_info):
+    for module in (cli_propagate, cli_candidates, cli_evaluate, cli_demo, cli_info):
         module.add_commands(commands)
     return parser
 

@@ -34,7 +34,8 @@ def flow_masks(source: FrameSource, annotations: AnnotationSet) -> Iterator[tupl
             carried, before, t = labels, _gray(source, anchor), anchor + step
             while 0 <= t < len(source) and t not in maps and _nearest(t, maps) == anchor:
                 here = _gray(source, t)
-                carried = _warped(carried, flow.calc(here, before, None))
+                motion = flow.calc(here, before, None)  # type: ignore[call-overload]
+                carried = _warped(carried, motion)
                 yield t, carried
                 before, t = here, t + step
 

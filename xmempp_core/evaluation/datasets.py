@@ -140,8 +140,8 @@ def _subset(root: Path, subset: str) -> list[str]:
     if not lists:
         raise FormatError(root, f"lacks the list ImageSets/{subset}.txt; leave the subset out")
     if len(lists) > 1:
-        names = ", ".join(str(p.relative_to(root)) for p in lists)
-        raise FormatError(root, f"holds several lists of that name ({names}); keep one")
+        found = ", ".join(str(p.relative_to(root)) for p in lists)
+        raise FormatError(root, f"holds several lists of that name ({found}); keep one")
     # DAVIS 2016 has pairs of file names in its lists, others one sequence a line.
     lines = [line.split()[0] for line in lists[0].read_text().splitlines() if line.strip()]
     names = [Path(line).parent.name if "/" in line else line for line in lines]

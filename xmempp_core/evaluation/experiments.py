@@ -16,7 +16,8 @@ from ..augment import AUGMENTATIONS, SETS
 from ..candidates import random_candidates, uniform_candidates
 from ..errors import InputError
 from ..formats.atomic import write_bytes
-from ..network.checkpoint import XMem, XMemLite
+from ..network.lite import XMemLite
+from ..network.xmem import XMem
 from ..settings import PropagationSettings
 from .datasets import Clip
 from .passes import ClipPasses, Method, PassScore

@@ -16,7 +16,8 @@ from ..errors import FormatError
 from ..features import FeatureCache
 from ..formats.atomic import write_bytes
 from ..formats.frames import open_frames
-from ..network.checkpoint import XMem, XMemLite
+from ..network.lite import XMemLite
+from ..network.xmem import XMem
 from ..propagation import propagate
 from ..settings import PropagationSettings
 from ..track import Track, label_map_of

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..formats.atomic import replacing
+
+if TYPE_CHECKING:  # plots are also drawn where only matplotlib is installed
+    import pandas as pd
 
 
 def save_plot(name: str, table: pd.DataFrame, output: Path) -> None:
