@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ from .packing import pack
 from .plot import plot_log
 from .settings import SCHEDULES, TrainingSettings, fine_tuning, from_scratch
 from .sources import SourceFilter, SourceSet, read_sources, split_held_out
-from .start import imagenet_network, starting_network
-from .state import CHECKPOINT_NAME, MODEL_NAME, TrainingState, license_of
+from .start import IMAGENET, imagenet_network, starting_network
+from .state import CHECKPOINT_NAME, MODEL_NAME, Origin, TrainingState, license_of
 
 logger = logging.getLogger(__name__)
 
-IMAGENET = "imagenet"
+FROM_IMAGENET = "imagenet"
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     _add_data_arguments(parser)
     add = parser.add_argument
     add("--output", type=Path, required=True, metavar="DIR", help="folder of the run")
-    add("--from", dest="start", default=IMAGENET, metavar="MODEL",
+    add("--from", dest="start", default=FROM_IMAGENET, metavar="MODEL",
         help="model to fine-tune: lite or a model file (default: ImageNet weights)")  # fmt: skip
     add("--resume", action="store_true", help="continue the run in --output")
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
@@ -59,12 +60,18 @@ def run_train(args: argparse.Namespace) -> int:
     _check_output(checkpoint, args.resume)
     settings = _settings(args, runtime, checkpoint)
     sets = read_sources(args.data, _choice(args), short_side_pixels=args.short_side)
-    run, state = _prepare(args, runtime, settings, sets)
+    training, held_out = split_held_out(sets, settings.held_out_every)
+    library = PictureLibrary.build(training, runtime.device)
+    count = len(library.index.entries)
+    logger.info("%d pictures of %d sets, validation on %s", count, len(training), _names(held_out))
+    run = Run(settings, library, tuple(held_out), args.output, runtime, args.workers)
     if args.resume:
-        state.restore(checkpoint)
+        state = TrainingState.load(checkpoint, settings, runtime.device)
+    else:
+        state = _start(args.start, run)
     _train_with_bar(run, state)
-    note = f"{state.step} steps from {args.start} on {', '.join(_names(sets))}"
-    state.export(args.output / MODEL_NAME, note, license_of(sets))
+    note = f"{state.step} steps from {state.origin.name} on {_names(training)}"
+    state.export(args.output / MODEL_NAME, note, license_of(training, state.origin))
     logger.info("model written to %s, plot to %s", args.output / MODEL_NAME, plot_log(args.output))
     return 0
 
@@ -136,27 +143,22 @@ def _settings(args: argparse.Namespace, runtime: Runtime, checkpoint: Path) -> T
     if args.resume:
         base = TrainingState.settings_of(checkpoint)
     else:
-        base = (from_scratch if args.start == IMAGENET else fine_tuning)(runtime.device)
+        base = (from_scratch if args.start == FROM_IMAGENET else fine_tuning)(runtime.device)
     return TrainingSettings.from_dict({**base.to_dict(), **given})
 
 
-def _prepare(
-    args: argparse.Namespace, runtime: Runtime, settings: TrainingSettings, sets: list[SourceSet]
-) -> tuple[Run, TrainingState]:
-    training, held_out = split_held_out(sets, settings.held_out_every)
-    library = PictureLibrary.build(training, runtime.device)
-    count = len(library.index.entries)
-    logger.info("%d pictures of %d sets, validation on %s", count, len(training), _names(held_out))
-    if args.start == IMAGENET:
-        network = imagenet_network(library, settings)
-    else:
-        network = starting_network(args.start, runtime.device)
-    run = Run(settings, library, tuple(held_out), args.output, runtime, args.workers)
-    return run, TrainingState.start(network, settings)
+def _start(model: str, run: Run) -> TrainingState:
+    """The state before the first step of a new run."""
+    if model == FROM_IMAGENET:
+        network = imagenet_network(run.library, run.settings)
+        return TrainingState.start(network, run.settings, IMAGENET)
+    network = starting_network(model, run.runtime.device)
+    origin = Origin(network.info.name, network.info.license)
+    return TrainingState.start(network, run.settings, origin)
 
 
-def _names(sets: list[SourceSet]) -> list[str]:
-    return [one.name for one in sets]
+def _names(sets: Sequence[SourceSet]) -> str:
+    return ", ".join(one.name for one in sets) or "nothing"
 
 
 def _train_with_bar(run: Run, state: TrainingState) -> None:

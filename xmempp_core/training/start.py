@@ -15,13 +15,15 @@ from .clips import render
 from .library import PictureLibrary
 from .plans import plan_batch
 from .settings import TrainingSettings
+from .state import Origin
 
+IMAGENET = Origin("ImageNet weights of EfficientNet-lite0", "Apache-2.0")
 _BATCH_NORM_EPSILON = 1e-3
 _CALIBRATION_FRAMES = 64
 
 
 def starting_network(model: str | Path, device: torch.device) -> XMemLite:
-    """The XMemLite of a model file in float32, to be trained further.
+    """The XMemLite of a model file in float32, to be trained further; `info` says its license.
 
     Raises:
         FormatError: the file is no XMemLite model.
@@ -41,7 +43,7 @@ def imagenet_network(library: PictureLibrary, settings: TrainingSettings) -> XMe
     torch.manual_seed(settings.seed)
     network = XMemLite()
     load_imagenet(network, imagenet_path())
-    network = network.to(library.pictures.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(library.pictures.device)
     _calibrate(network, library, settings)
     return network
 

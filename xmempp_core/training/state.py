@@ -8,20 +8,28 @@ import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from ..errors import FormatError
-from ..network.checkpoint import write_weights
+from ..network.checkpoint import build, write_weights
 from ..network.lite import XMemLite
 from .settings import TrainingSettings
 from .sources import SourceSet
 
 CHECKPOINT_NAME = "checkpoint.pt"
 MODEL_NAME = "model.safetensors"
+_CONTENTS = {"network", "average", "optimizer", "step", "origin", "settings"}
 NON_COMMERCIAL_MARKS = ("-NC", " NC", "non-commercial", "noncommercial")
+
+
+class Origin(NamedTuple):
+    """The model that a run started from."""
+
+    name: str
+    license: str
 
 
 @dataclass(eq=False)
@@ -32,17 +40,19 @@ class TrainingState:
     average: XMemLite
     """Moving average of the weights; what is validated and exported."""
     optimizer: torch.optim.AdamW
+    origin: Origin
+    """Where the first weights came from."""
     step: int = 0
 
     @classmethod
-    def start(cls, network: XMemLite, settings: TrainingSettings) -> TrainingState:
+    def start(cls, network: XMemLite, settings: TrainingSettings, origin: Origin) -> TrainingState:
         """The state before the first step."""
-        network = network.train()
-        network.requires_grad_(True)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.train().requires_grad_(True)
         for layer in (network.backbone.stem, *network.backbone.blocks)[: _frozen_layers(settings)]:
             layer.requires_grad_(False)
         average = copy.deepcopy(network).eval().requires_grad_(False)
-        return cls(network, average, _optimizer(network, settings))
+        return cls(network, average, _optimizer(network, settings), origin)
 
     def trained(self) -> list[nn.Parameter]:
         """The parameters that the optimizer changes."""
@@ -67,6 +77,7 @@ class TrainingState:
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
+            "origin": tuple(self.origin),
             "settings": settings.to_dict(),
         }
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -78,20 +89,25 @@ class TrainingState:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def restore(self, path: Path) -> None:
-        """Continues from a checkpoint: the next step is the very step that would have followed.
+    @classmethod
+    def load(cls, path: Path, settings: TrainingSettings, device: torch.device) -> TrainingState:
+        """The state of a checkpoint: the next step is the very step that would have followed.
 
         Raises:
-            FormatError: the file is damaged or belongs to another network or set of parameters.
+            FormatError: the file is damaged, no checkpoint, or trains other parameters.
         """
         content = _read(path)
+        network = build(path, dict(content["network"]))
+        if not isinstance(network, XMemLite):
+            raise FormatError(path, "is no checkpoint of an XMemLite network")
+        state = cls.start(network.to(device), settings, Origin(*content["origin"]))
         try:
-            self.network.load_state_dict(content["network"])
-            self.average.load_state_dict(content["average"])
-            self.optimizer.load_state_dict(content["optimizer"])
-            self.step = int(content["step"])
+            state.average.load_state_dict(content["average"])
+            state.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
-            raise FormatError(path, f"is a checkpoint of another training ({error})") from error
+            raise FormatError(path, f"does not fit these settings ({error})") from error
+        state.step = content["step"]
+        return state
 
     @staticmethod
     def settings_of(path: Path) -> TrainingSettings:
@@ -100,10 +116,7 @@ class TrainingState:
         Raises:
             FormatError: the file is damaged or no checkpoint.
         """
-        content = _read(path)
-        if "settings" not in content:
-            raise FormatError(path, "is no training checkpoint: it has no settings")
-        return TrainingSettings.from_dict(content["settings"])
+        return TrainingSettings.from_dict(_read(path)["settings"])
 
     def export(self, path: Path, note: str, license_name: str) -> None:
         """Writes the averaged weights as a float16 model file.
@@ -126,7 +139,9 @@ def _read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise FormatError(path, f"the checkpoint cannot be read ({error})") from error
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict) or not content.keys() >= _CONTENTS:
+        raise FormatError(path, "is no training checkpoint")
+    return content
 
 
 def describe(network: XMemLite) -> dict[str, str]:
@@ -141,13 +156,13 @@ def describe(network: XMemLite) -> dict[str, str]:
     }
 
 
-def license_of(sets: Iterable[SourceSet]) -> str:
-    """The license of weights trained on sets: non-commercial if one of them is."""
-    names = sorted({one.license for one in sets})
+def license_of(sets: Iterable[SourceSet], origin: Origin) -> str:
+    """The license of weights: non-commercial if their origin or one of their sources is."""
+    names = sorted({origin.license, *(one.license for one in sets)})
     marked = [n for n in names if any(mark.lower() in n.lower() for mark in NON_COMMERCIAL_MARKS)]
     if marked:
-        return f"non-commercial (trained on data under {', '.join(marked)})"
-    return f"trained on data under {', '.join(names)}"
+        return f"non-commercial (made from {'; '.join(marked)})"
+    return f"made from {'; '.join(names)}"
 
 
 def _frozen_layers(settings: TrainingSettings) -> int:

@@ -82,14 +82,16 @@ def unroll(network: XMemLite, clips: Clips, plan: BatchPlan, keep: float) -> Los
     sensory = frames[0].key.new_zeros(
         *frames[0].masks.shape[:2], network.sensory_channels, *frames[0].key.shape[-2:]
     )
+    states = {}
     for index in (i for i, given in enumerate(plan.given) if given):
-        memory.add(
-            frames[index], network.value(frames[index].skips, frames[index].masks, sensory)[0]
-        )
+        value, states[index] = network.value(frames[index].skips, frames[index].masks, sensory)
+        memory.add(frames[index], value)
     losses = []
     for index, frame in enumerate(frames):
         if plan.given[index]:
-            sensory = network.value(frame.skips, frame.masks, sensory)[1]
+            # before the first frame the state is still the one that memory was filled with
+            first = index == 0
+            sensory = states[0] if first else network.value(frame.skips, frame.masks, sensory)[1]
             continue
         readout, read_masks = memory.read(frame)
         logits, decoded = network.decoder(frame.skips, readout, sensory)

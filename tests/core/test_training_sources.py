@@ -1,0 +1,134 @@
+"""Training data on disk: what is read, what is skipped, what is refused."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from training_data import write_pair, write_training_data
+
+from xmempp_core.errors import FormatError, InputError
+from xmempp_core.training.library import PictureLibrary
+from xmempp_core.training.packing import pack
+from xmempp_core.training.sources import SourceFilter, read_sources, split_held_out
+from xmempp_core.training.state import Origin, license_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_training_data(tmp_path / "data")
+
+
+def test_sets_come_sorted_with_their_licenses(folder: Path) -> None:
+    found = [(s.name, s.license, len(s.pictures)) for s in read_sources(folder)]
+    assert found == [
+        ("video/ball", "CC BY-NC 4.0", 6),
+        ("video/kite", "CC BY-NC 4.0", 6),
+        ("still/shapes", "MIT", 3),
+    ]
+
+
+def test_a_binary_mask_becomes_object_1(folder: Path) -> None:
+    shapes = read_sources(folder)[-1]
+    assert set(np.unique(shapes.pictures[0].labels)) == {0, 1}
+
+
+def test_large_pictures_are_shrunk_with_their_masks(folder: Path) -> None:
+    picture = read_sources(folder, short_side_pixels=32)[0].pictures[0]
+    assert picture.rgb.shape == (32, 48, 3)
+    assert picture.labels.shape == (32, 48)
+    assert set(np.unique(picture.labels)) == {0, 1, 2}
+
+
+def test_sets_are_excluded_by_license_and_by_name(folder: Path) -> None:
+    free = read_sources(folder, SourceFilter(exclude_licenses=("*NC*",)))
+    assert [s.name for s in free] == ["still/shapes"]
+    named = read_sources(folder, SourceFilter(exclude_names=("video/kite", "still")))
+    assert [s.name for s in named] == ["video/ball"]
+
+
+def test_a_license_that_is_given_stands_above_the_file(folder: Path) -> None:
+    choice = SourceFilter(licenses={"video/kite": "CC0"}, exclude_licenses=("CC BY-NC*",))
+    assert [(s.name, s.license) for s in read_sources(folder, choice)] == [
+        ("video/kite", "CC0"),
+        ("still/shapes", "MIT"),
+    ]
+
+
+def test_weights_are_non_commercial_if_a_source_or_their_origin_is(folder: Path) -> None:
+    sets = read_sources(folder)
+    free, tied = Origin("a", "Apache-2.0"), Origin("b", "non-commercial (trained on DAVIS)")
+    assert license_of(sets, free) == "non-commercial (made from CC BY-NC 4.0)"
+    assert license_of(sets[-1:], tied) == f"non-commercial (made from {tied.license})"
+    assert license_of(sets[-1:], free) == "made from Apache-2.0; MIT"
+
+
+def test_broken_items_are_skipped_with_their_names(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ball = folder / "video" / "ball"
+    (ball / "frames" / "001.png").write_bytes(b"not a picture")
+    (ball / "frames" / "002.png").write_bytes(b"")
+    (ball / "masks" / "003.png").write_bytes(b"\x89PNG cut off")
+    (ball / "masks" / "004.png").unlink()
+    Image.fromarray(np.ones((9, 9), np.uint8)).save(ball / "masks" / "005.png")
+    (folder / "video" / "unmasked" / "frames").mkdir(parents=True)
+    blank = np.zeros((64, 96, 3), np.uint8)
+    write_pair(folder / "video" / "nothing", "frames", "000", blank, blank[..., 0])
+    with caplog.at_level(logging.WARNING):
+        sets = read_sources(folder)
+    assert (sets[0].name, len(sets[0].pictures)) == ("video/ball", 1)
+    assert "skipped 7 items" in caplog.text
+    for name in ("ball/001", "ball/002", "ball/003", "ball/004", "ball/005", "unmasked", "nothing"):
+        assert f"video/{name}: " in caplog.text
+    assert "9x9, the picture 96x64" in caplog.text
+
+
+def test_data_without_anything_usable_stops_with_a_sentence(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="3 items skipped; the first is"):
+        read_sources(folder, SourceFilter(exclude_names=("video", "still")))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FormatError, match=r"holds no training data; expected video/"):
+        read_sources(tmp_path / "empty")
+    with pytest.raises(FormatError, match="neither a folder nor"):
+        read_sources(tmp_path / "missing")
+
+
+def test_cut_outs_alone_make_no_scene(folder: Path) -> None:
+    sets = read_sources(folder, SourceFilter(exclude_names=("video",)))
+    with pytest.raises(InputError, match="add a sequence or photographs"):
+        PictureLibrary.build(sets, torch.device("cpu"))
+
+
+def test_packed_data_reads_like_the_folder(folder: Path, tmp_path: Path) -> None:
+    size = pack(folder, tmp_path / "data.zip")
+    assert size == (tmp_path / "data.zip").stat().st_size
+    for one, packed in zip(read_sources(folder), read_sources(tmp_path / "data.zip"), strict=True):
+        assert (one.name, one.license) == (packed.name, packed.license)
+        for a, b in zip(one.pictures, packed.pictures, strict=True):
+            assert a.name == b.name
+            assert np.array_equal(a.labels, b.labels)
+            # JPEG loses a little
+            assert np.abs(a.rgb.astype(int) - b.rgb).mean() < 9
+
+
+def test_every_nth_sequence_is_held_out_and_one_is_always_left(folder: Path) -> None:
+    sets = read_sources(folder)
+    training, held = split_held_out(sets, 2)
+    assert [s.name for s in held] == ["video/kite"]
+    assert [s.name for s in training] == ["video/ball", "still/shapes"]
+    assert split_held_out(sets, 0)[1] == []
+    assert split_held_out(sets[:1], 1) == (sets[:1], [])
+
+
+def test_the_index_knows_boxes_and_plain_backgrounds(folder: Path) -> None:
+    library = PictureLibrary.build(read_sources(folder), torch.device("cpu"))
+    assert library.pictures.shape == (15, 4, 64, 96)
+    assert [len(s) for s in library.index.sequences] == [6, 6]
+    assert len(library.index.cutouts) == 3
+    assert library.index.stills == ()
+    assert tuple(library.index.entries[1].boxes[2]) == (18, 36, 24, 20, 480)
