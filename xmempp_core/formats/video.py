@@ -81,9 +81,8 @@ class VideoFrames:
         self._decoder = VideoDecoder(path, self._index)
         self._run: OrderedDict[int, VideoFrame] = OrderedDict()  # ascending positions
         self._last_read = 0
-        self._size: Size | None = None
-        first = self.frame(0)
-        self._size = Size(first.shape[0], first.shape[1])
+        height, width = self._pixels(0).shape[:2]
+        self._size = Size(height, width)
         if any(component.is_alpha for component in self._run[0].format.components):
             log.info("%s: the alpha channel is ignored", path)
 
@@ -96,7 +95,6 @@ class VideoFrames:
     @property
     def size(self) -> Size:
         """Size of every frame, after the rotation that the file asks for."""
-        assert self._size is not None
         return self._size
 
     @property
@@ -119,15 +117,12 @@ class VideoFrames:
             FormatError: the frame cannot be decoded or has another size than the first.
         """
         check_position(index, len(self))
-        with self._lock:
-            picture = self._decoded(index)
-            self._last_read = index
-            pixels = _upright(self._rgb(picture), picture)
-        if self._size is not None and pixels.shape[:2] != self._size:
-            height, width = pixels.shape[:2]
+        pixels = self._pixels(index)
+        size = Size(*pixels.shape[:2])
+        if size != self._size:
             raise FormatError(
                 self._path,
-                f"frame {self.name(index)} is {Size(height, width)}, the first is {self._size}; "
+                f"frame {self.name(index)} is {size}, the first is {self._size}; "
                 "all frames of a shot must have one size",
             )
         return to_display(torch.from_numpy(pixels), self._colorspace)
@@ -146,6 +141,15 @@ class VideoFrames:
         with self._lock:
             self._run.clear()
             self._decoder.close()
+
+    def _pixels(self, index: int) -> np.ndarray[Any, Any]:
+        """(H, W, 3) uint8, or uint16 for more than 8 bits."""
+        with self._lock:
+            frame = self._decoded(index)
+            self._last_read = index
+            if frame.is_corrupt:
+                log.warning("%s: frame %s is damaged", self._path, self.name(index))
+            return np.ascontiguousarray(_upright(self._rgb(frame), frame))
 
     def _decoded(self, index: int) -> VideoFrame:
         if index in self._run:
@@ -166,7 +170,7 @@ class VideoFrames:
 
     def _entries(self, index: int) -> list[int]:
         """Packets from which to decode for a frame, to be tried in turn."""
-        entries = list(self._index.entries(index))
+        entries = self._index.entries(index)
         if index == self._last_read - 1 and self._run:
             frame_bytes = _decoded_bytes(next(reversed(self._run.values())))
             count = min(_BACKWARD_FRAMES, self._decoded_bytes // frame_bytes)
@@ -191,7 +195,8 @@ class VideoFrames:
         """(H, W, 3) uint8, or uint16 for more than 8 bits; a YUV matrix not named is BT.601."""
         is_deep = any(component.bits > 8 for component in frame.format.components)
         rgb = self._reformatter.reformat(frame, format="rgb48le" if is_deep else "rgb24")
-        return rgb.to_ndarray()
+        pixels = rgb.to_ndarray()
+        return pixels.copy() if rgb is frame else pixels  # a kept frame is not handed out
 
 
 def _checked_index(path: Path, scan: Scan) -> VideoIndex:
@@ -221,4 +226,4 @@ def _upright(pixels: np.ndarray[Any, Any], frame: VideoFrame) -> np.ndarray[Any,
     a, b, _, c, d = (int(v) for v in np.frombuffer(matrix, np.int32)[:5])
     if abs(a) + abs(d) < abs(b) + abs(c):
         pixels, a, d = pixels.swapaxes(0, 1), c, b
-    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

@@ -70,14 +70,13 @@ class VideoIndex:
         """
         return self._keyframe_before(position, 0)
 
-    def entries(self, position: int) -> Iterator[int]:
+    def entries(self, position: int) -> list[int]:
         """Packets from which to decode for a frame, to be tried in turn; the last is the start.
 
         The second is for streams whose keyframes are none (gradual refresh).
         """
-        yield self.entry(position)
-        yield self._keyframe_before(position, 1)
-        yield 0
+        keyframes = [self._keyframe_before(position, skipped) for skipped in (0, 1)]
+        return list(dict.fromkeys([*keyframes, 0]))
 
     def find(self, pts: int | None, pos: int | None) -> int | None:
         """Number of a packet met after a seek, None if it is not known."""
