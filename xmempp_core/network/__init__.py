@@ -1,0 +1,1 @@
+"""Networks, their model files and the pure operations of memory reading."""
