@@ -46,7 +46,7 @@ class ArrayFrames:
             )
         if frames.shape[-1] == 4:
             log.info("frames have an alpha channel; it is ignored")
-        self._frames = frames
+        self._frames = frames.detach()
         self._colorspace: Colorspace = "srgb" if input_colorspace == "auto" else input_colorspace
 
     def __len__(self) -> int:

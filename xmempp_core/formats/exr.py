@@ -38,7 +38,9 @@ def read_exr(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
         if all(name in channels for name in names):
             pixels = [channels[name].pixels for name in names]
             return _in_display_window(path, pixels, part.header)
-    found = ", ".join(sorted(name for part in parts for name in part.channels)) or "no channels"
+    if not any(part.channels for part in parts):  # the library only prints what went wrong
+        raise FormatError(path, "cannot be read as OpenEXR: it is damaged or cut off")
+    found = ", ".join(sorted(name for part in parts for name in part.channels))
     raise FormatError(path, f"has no channels R, G and B, only {found}; write the picture as RGB")
 
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..errors import FormatError
@@ -45,7 +46,7 @@ def fingerprint_array(frames: Tensor, *, facts: object) -> str:
     for index, frame in enumerate(frames):
         # each frame starts at another row, so that no row is left out of all frames
         rows = frame[index % min(step, len(frame)) :: step]
-        digest.update(rows.detach().cpu().contiguous().numpy().data)
+        digest.update(rows.cpu().contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -89,8 +89,11 @@ def list_pattern(pattern: Path) -> list[NumberedFile]:
         FormatError: no file matches, a frame of the range is missing, or the suffix is no image's.
     """
     split = _split_pattern(pattern)
-    if Path(split.after).suffix.lower() not in IMAGE_SUFFIXES:
-        raise FormatError(pattern, f"names no images; images end in {', '.join(IMAGE_SUFFIXES)}")
+    if split.suffix.lower() not in IMAGE_SUFFIXES:
+        kinds = ", ".join(IMAGE_SUFFIXES)
+        raise FormatError(
+            pattern, f"does not exist, nor do images it could name; they end in {kinds}"
+        )
     if not pattern.parent.is_dir():
         raise FormatError(pattern, f"there is no folder {pattern.parent}")
     files = _in_order(pattern, list(_matching(pattern.parent, split)))
@@ -108,6 +111,7 @@ class _Pattern(NamedTuple):
     before: str
     digits: int
     after: str
+    suffix: str
     numbers: frozenset[int] | None
 
 
@@ -123,16 +127,14 @@ def _split_pattern(pattern: Path) -> _Pattern:
             numbers = frozenset(int(n) for n in FrameSet(ranged["range"]))
         except FileSeqException as error:
             raise FormatError(pattern, f"its range cannot be read ({error})") from error
-    return _Pattern(before, digits, match["after"], numbers)
+    # a letter in front, since Path(".png") has no suffix
+    rest = Path("x" + match["after"])
+    return _Pattern(before, digits, rest.stem[1:], rest.suffix, numbers)
 
 
 def _matching(folder: Path, pattern: _Pattern) -> Iterator[NumberedFile]:
-    rest, suffix = Path(pattern.after).stem, Path(pattern.after).suffix
-    if not suffix:  # Path(".png") has no suffix
-        rest, suffix = "", pattern.after
-    name = re.compile(
-        rf"{re.escape(pattern.before)}(?P<number>-?\d+){re.escape(rest)}(?i:{re.escape(suffix)})"
-    )
+    before, after, suffix = map(re.escape, (pattern.before, pattern.after, pattern.suffix))
+    name = re.compile(rf"{before}(?P<number>-?\d+){after}(?i:{suffix})")
     for file in _file_names(folder):
         match = name.fullmatch(file)
         if match and _has_width(match["number"].lstrip("-"), pattern.digits):
