@@ -51,7 +51,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--experiments",
         default=",".join(EXPERIMENT_NAMES),
         metavar="A,B,...",
-        help="counts, selection, augmentation, effort (default: all)",
+        help="counts, selection, augmentation, effort (default: all four)",
     )
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="results")
     parser.add_argument("--overwrite", action="store_true", help="allow a folder with other files")
