@@ -59,7 +59,7 @@ def probabilities_of(segmentation: Segmentation) -> Tensor:
     """
     annotation = segmentation.annotation
     _check_annotation_size(annotation, segmentation.size)
-    p = _resized(segmentation.probabilities.float(), segmentation.size).clone()
+    p = _resized(segmentation.probabilities.float(), segmentation.size)
     listed = annotation.object_ids if annotation else ()
     channel_of = {i: c for c, i in enumerate(segmentation.object_ids, 1)}
     silent = [channel_of[i] for i in {*segmentation.absent_ids, *listed} if i in channel_of]
@@ -88,14 +88,14 @@ def _best_ids(segmentation: Segmentation, silent: set[int]) -> Tensor:
         if object_id not in silent:
             p = _resized(plane, segmentation.size)[0]
             labels.masked_fill_(p > best, object_id)
-            best = torch.maximum(best, p)
+            torch.maximum(best, p, out=best)
     return labels
 
 
 def _resized(planes: Tensor, size: Size) -> Tensor:
-    """Planes (C, h, w) at a size (C, H, W): bilinear, corners not aligned, no antialiasing."""
+    """New planes (C, H, W): bilinear, corners not aligned, no antialiasing."""
     if planes.shape[-2:] == tuple(size):
-        return planes
+        return planes.clone()
     return F.interpolate(planes[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
 
 
