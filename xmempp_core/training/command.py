@@ -27,6 +27,45 @@ from .state import CHECKPOINT_NAME, MODEL_NAME, Origin, TrainingState, license_o
 logger = logging.getLogger(__name__)
 
 FROM_IMAGENET = "imagenet"
+_SETTINGS_HELP = {
+    "steps": "optimizer steps of the whole run",
+    "schedule": "clip shapes over the run",
+    "pixels_per_step": "pixels of all frames of a batch; lower it if memory runs out",
+    "learning_rate": "peak rate",
+    "trunk_rate": "rate of the image trunk as a share of the peak",
+    "frozen_blocks": "leading blocks of the trunk that are not trained",
+    "warm_up_steps": "steps over which the rate rises",
+    "decay_from": "share of the run after which the rate falls",
+    "weight_decay": "of AdamW",
+    "gradient_limit": "largest norm of the gradient",
+    "average_decay": "decay of the moving average of the weights",
+    "hard_pixels": "share of the pixels, the worst, that the cross entropy keeps",
+    "hard_from": "share of the run over which it falls to that",
+    "seed": "of clips and weights",
+    "held_out_every": "every so many-th sequence is for validation; 0 = none",
+    "validate_every": "steps between validations",
+    "save_every": "steps between checkpoints",
+}
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `train` and `pack-training-data` to the subparsers of a command line."""
+    trainer = commands.add_parser(
+        "train",
+        help="train or fine-tune the lite model",
+        description="Trains XMemLite on pictures with masks. The output folder gets checkpoint.pt, "
+        "log.jsonl, log.png and model.safetensors. Interrupt it at any time; --resume goes on.",
+    )
+    add_train_arguments(trainer)
+    trainer.set_defaults(run=run_train)
+    packer = commands.add_parser(
+        "pack-training-data",
+        help="pack training data into one file",
+        description="Writes the usable pictures and masks of a training data folder as one .zip, "
+        "which train --data reads.",
+    )
+    add_pack_arguments(packer)
+    packer.set_defaults(run=run_pack)
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +79,12 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     add("--dtype", default="auto", help="auto, float32 or bfloat16 (default: auto)")
     add("--workers", type=int, default=0, help="processes that plan clips ahead (default: 0)")
-    settings = parser.add_argument_group("settings", "default: by --from and the device")
+    settings = parser.add_argument_group("settings", "defaults depend on --from and the device")
     for field in dataclasses.fields(TrainingSettings):
         flag = "--" + field.name.replace("_", "-")
         choices = list(SCHEDULES) if field.name == "schedule" else None
-        settings.add_argument(flag, type=type(field.default), choices=choices)
+        kind = type(field.default)
+        settings.add_argument(flag, type=kind, choices=choices, help=_SETTINGS_HELP[field.name])
 
 
 def run_train(args: argparse.Namespace) -> int:
