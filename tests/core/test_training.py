@@ -24,7 +24,7 @@ from xmempp_core.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.training import command, losses
-from xmempp_core.training.clips import Clips
+from xmempp_core.training.clips import Clips, render
 from xmempp_core.training.library import PictureLibrary
 from xmempp_core.training.log import TrainingLog, read_log
 from xmempp_core.training.loop import Run, train, train_step
@@ -149,6 +149,19 @@ def test_affinity_and_aggregation_equal_those_of_inference() -> None:
     probabilities = torch.rand(2, 3, 4, 5, generator=generator)
     aggregated = aggregate_batch(probabilities)[1]
     assert torch.allclose(aggregated[1], ops.aggregate(probabilities[1]), atol=1e-6)
+
+
+def test_lower_precision_changes_the_losses_little(data: Path, small_clips: None) -> None:
+    settings = _settings()
+    run, state = _run(data, data, settings), _state(settings)
+    plan = plan_batch(run.library.index, settings, 1)
+    clips = render(run.library, plan)
+    exact = unroll(state.network, clips, plan, 0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = unroll(state.network, clips, plan, 0.5)
+    assert rough.total.dtype == torch.float32
+    assert rough.total.item() == pytest.approx(exact.total.item(), rel=0.05)
+    assert not torch.equal(rough.total, exact.total)
 
 
 @pytest.mark.parametrize("annotated", [(0,), (0, 3), (0, 2)])

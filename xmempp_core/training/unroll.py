@@ -2,7 +2,8 @@
 
 The same steps as in propagation, on batches and under autograd: the given frames enter memory
 first, wherever they lie; each other frame is read out of memory, decoded, and may enter memory
-with its own predicted masks. Gradients flow through all of it.
+with its own predicted masks. Gradients flow through all of it. Under autocast, similarity, softmax,
+read-out, aggregation and losses stay in float32.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ class _Memory:
         """Readout (B, N, CV, h, w) and the true masks read alike (B, N, h, w)."""
         rows, columns = frame.key.shape[-2:]
         keys, shrinkages = torch.cat(self.keys, 2), torch.cat(self.shrinkages, 2)
-        affinity = softmax_affinity(keys, shrinkages, frame.key, frame.selection)
-        values = torch.cat(self.values, 3)  # (B, N, CV + 1, L)
-        read = (values.flatten(1, 2).float() @ affinity).view(*values.shape[:3], rows, columns)
+        with torch.autocast(keys.device.type, enabled=False):
+            affinity = softmax_affinity(keys, shrinkages, frame.key, frame.selection)
+            values = torch.cat(self.values, 3).float()  # (B, N, CV + 1, L)
+            read = (values.flatten(1, 2) @ affinity).view(*values.shape[:3], rows, columns)
         return read[:, :, :-1], read[:, :, -1]
 
 
@@ -95,8 +97,9 @@ def unroll(network: XMemLite, clips: Clips, plan: BatchPlan, keep: float) -> Los
             continue
         readout, read_masks = memory.read(frame)
         logits, decoded = network.decoder(frame.skips, readout, sensory)
-        aggregated, probabilities = aggregate_batch(logits.sigmoid())
-        losses.append(_losses(aggregated, probabilities[:, 1:], read_masks, frame, keep))
+        with torch.autocast(logits.device.type, enabled=False):
+            aggregated, probabilities = aggregate_batch(logits.sigmoid())
+            losses.append(_losses(aggregated, probabilities[:, 1:], read_masks, frame, keep))
         if plan.memorized[index] and index + 1 < len(frames):
             value, decoded = network.value(frame.skips, probabilities[:, 1:], sensory)
             memory.add(frame, value)
@@ -139,7 +142,7 @@ def _losses(
 
 
 def softmax_affinity(key: Tensor, shrinkage: Tensor, query: Tensor, selection: Tensor) -> Tensor:
-    """(B, L, Q) weights of all memory tokens for each query cell, in float32 (XMem, Eq. 2).
+    """(B, L, Q) weights of all memory tokens for each query cell (XMem, Eq. 2).
 
     The batched, differentiable counterpart of `network.ops`, without top-k.
 
@@ -149,12 +152,11 @@ def softmax_affinity(key: Tensor, shrinkage: Tensor, query: Tensor, selection: T
         query: (B, CK, h, w).
         selection: (B, CK, h, w).
     """
-    with torch.autocast(key.device.type, enabled=False):
-        k, e = query.flatten(2).float(), selection.flatten(2).float()
-        weight = shrinkage.float() / math.sqrt(key.shape[1])
-        rows = torch.cat([key * key, key, torch.ones_like(weight)], 1).float() * weight
-        queries = torch.cat([-e, 2 * e * k, -(e * k * k).sum(1, keepdim=True)], 1)
-        return (rows.transpose(1, 2) @ queries).softmax(1)
+    k, e = query.flatten(2), selection.flatten(2)
+    weight = shrinkage / math.sqrt(key.shape[1])
+    rows = torch.cat([key * key, key, torch.ones_like(weight)], 1) * weight
+    queries = torch.cat([-e, 2 * e * k, -(e * k * k).sum(1, keepdim=True)], 1)
+    return (rows.transpose(1, 2) @ queries).softmax(1)
 
 
 def aggregate_batch(probabilities: Tensor) -> tuple[Tensor, Tensor]:
