@@ -81,7 +81,7 @@ class AddAnnotation(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, image: str = "", **_: Any) -> str:
+    def fingerprint_inputs(cls, image: str | None = None, **_: Any) -> str:
         """Changes when the painted file does."""
         return host.change_mark(image)
 
@@ -100,11 +100,12 @@ class AddAnnotation(io.ComfyNode):
     ) -> io.NodeOutput:
         """The set with the annotation; shows the frame, and the frame with all objects drawn."""
         from ..xmempp_core import AnnotationSet
+        from ..xmempp_core.formats.pictures import to_display
 
         source = convert.frames_of(frames)
         convert.check_frame_index(frame_index, source)
         given = convert.fit_annotations(annotations or AnnotationSet(), source)
-        frame = convert.picture_of(source.frame(frame_index))
+        frame = to_display(source.frame(frame_index))
         chosen = _mask_of(frame, source, frame_index, image, mask, given, absent=absent)
         result = _with_mask(given, frame_index, object_id, chosen)
         result = _with_absences(result, object_id, absent_frames)
@@ -225,7 +226,7 @@ class AnnotationsFromMasks(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str = "", **_: Any) -> str:
+    def fingerprint_inputs(cls, folder: str | None = None, **_: Any) -> str:
         """Changes when a file of the folder does."""
         return host.change_mark(folder)
 

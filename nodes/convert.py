@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -141,6 +141,19 @@ class FramesOf:
         return (self.frame(i) for i in range(len(self)))
 
 
+class Watched(FramesOf):
+    """A FrameSource that says when a frame is read, so that Cancel is heard in a long search."""
+
+    def __init__(self, source: FrameSource, on_frame: Callable[[], None]) -> None:
+        super().__init__(source)
+        self._on_frame = on_frame
+
+    def frame(self, index: int) -> Tensor:
+        """The frame."""
+        self._on_frame()
+        return super().frame(index)
+
+
 def check_frame_index(frame_index: int, source: FrameSource) -> None:
     """Raises InputError when the clip has no such frame."""
     from ..xmempp_core import InputError
@@ -150,13 +163,6 @@ def check_frame_index(frame_index: int, source: FrameSource) -> None:
             f"frame_index is {frame_index}, but the clip has {len(source)} frames; "
             f"choose 0 to {len(source) - 1}"
         )
-
-
-def picture_of(frame: Tensor) -> Tensor:
-    """(H, W, 3) uint8 of a frame that is uint8 or float 0..1."""
-    if frame.dtype == torch.uint8:
-        return frame
-    return (frame.float().clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def image_of(frames: list[Tensor]) -> Tensor:

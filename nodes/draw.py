@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-
-from .convert import picture_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,37 +18,32 @@ if TYPE_CHECKING:
 Colors = Mapping[int, tuple[int, int, int]]
 Style = Callable[["Tensor", "Tensor", Colors], "Tensor"]
 
-OPACITY = 0.5
-OUTLINE_PIXELS = 3
 CUT_OUT_COLOR = (0, 177, 64)
 """Chroma green."""
 OVERVIEW_FRAMES = 6
-OVERVIEW_WIDTH = 320
 PREVIEW_WIDTH = 512
 
 
 def overlay(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
-    """(H, W, 3) uint8: the frame with each object tinted."""
-    tinted = frame.clone()
-    for object_id, color in _colors(labels, colors):
-        inside = labels == object_id
-        mixed = frame[inside].float() * (1 - OPACITY) + torch.tensor(color).float() * OPACITY
-        tinted[inside] = mixed.round().to(torch.uint8)
-    return tinted
+    """(H, W, 3) uint8: the frame with each object tinted and outlined."""
+    from ..xmempp_core.formats.pictures import draw_overlay
+
+    return draw_overlay(frame, labels, colors)
 
 
 def outline(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
-    """(H, W, 3) uint8: the frame with a line along the inner edge of each object."""
+    """(H, W, 3) uint8: the frame with a line along the edge of each object."""
     import cv2
-    import numpy as np
 
-    drawn = frame.clone()
-    box = np.ones((2 * OUTLINE_PIXELS + 1,) * 2, np.uint8)
-    for object_id, color in _colors(labels, colors):
-        inside = (labels == object_id).numpy().astype(np.uint8)
-        edge = inside - cv2.erode(inside, box, borderValue=1)
-        drawn[torch.from_numpy(edge).bool()] = torch.tensor(color, dtype=torch.uint8)
-    return drawn
+    from ..xmempp_core.formats.pictures import display_color
+
+    drawn = frame.numpy().copy()
+    for object_id in (int(i) for i in labels.unique() if i):
+        inside = (labels == object_id).numpy().astype("uint8")
+        edges, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        thickness = max(2, round(min(inside.shape) / 240))
+        cv2.drawContours(drawn, edges, -1, display_color(object_id, colors), thickness)
+    return torch.from_numpy(drawn)
 
 
 def matte(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
@@ -73,90 +67,61 @@ STYLES: dict[str, Style] = {
 """The ways to show a track, by the name in the node."""
 
 
-def _colors(labels: Tensor, colors: Colors) -> list[tuple[int, tuple[int, int, int]]]:
-    """The objects of a label map with their display colors."""
-    from ..xmempp_core import PALETTE
-
-    ids = (int(i) for i in labels.unique() if i)
-    return [(i, tuple(colors.get(i, PALETTE[i]))) for i in ids]
-
-
 def frame_and_objects(frame: Tensor, annotation: Annotation | None, colors: Colors) -> list[Tensor]:
     """The frame (H, W, 3) uint8, and behind it the frame with its objects if it has any."""
     if annotation is None or not annotation.present_ids:
         return [frame]
-    labels = annotation.label_map()
-    return [frame, outline(overlay(frame, labels, colors), labels, colors)]
+    return [frame, overlay(frame, annotation.label_map(), colors)]
 
 
 def preview_of(segmentation: Segmentation, source: FrameSource) -> Image:
     """A small overlay of a result, for the progress bar."""
+    from PIL import Image
+
     from ..xmempp_core import label_map_of
 
-    frame = picture_of(source.frame(segmentation.frame_index))
-    return _image(_small(frame, label_map_of(segmentation), {}, PREVIEW_WIDTH))
+    frame = source.frame(segmentation.frame_index)
+    return Image.fromarray(_small_overlay(frame, label_map_of(segmentation), {}).numpy())
 
 
 def overview(track: Track, source: FrameSource) -> Tensor:
-    """(H, W, 3) uint8: small overlays of some frames side by side, with their numbers."""
-    held = track.frame_indices
-    count = min(OVERVIEW_FRAMES, len(held))
-    places = torch.linspace(0, len(held) - 1, count).round().int().tolist()
-    return sheet([held[i] for i in places], track, source)
+    """(H, W, 3) uint8: overlays of some frames side by side, with their numbers."""
+    from ..xmempp_core.formats.pictures import track_contact_sheet
 
-
-def sheet(frame_indices: list[int], track: Track, source: FrameSource) -> Tensor:
-    """(H, W, 3) uint8: overlays of the given frames, three in a row, with their numbers."""
-    tiles = [numbered_overlay(i, track, source) for i in frame_indices]
-    tiles += [torch.zeros_like(tiles[0])] * (-len(tiles) % min(3, len(tiles)))
-    rows = [torch.cat(tiles[i : i + 3], 1) for i in range(0, len(tiles), 3)]
-    return torch.cat(rows, 0)
+    return track_contact_sheet(track, source, count=OVERVIEW_FRAMES)
 
 
 def numbered_overlay(frame_index: int, track: Track, source: FrameSource) -> Tensor:
-    """(h, w, 3) uint8: a small overlay of a frame with its number."""
-    frame, labels = picture_of(source.frame(frame_index)), track.label_map(frame_index)
-    tile = _small(frame, labels, track.annotations.colors, OVERVIEW_WIDTH)
-    return numbered(tile, source.number(frame_index))
+    """(h, w, 3) uint8: a small overlay of a frame with its number burnt in."""
+    from ..xmempp_core.formats.pictures import burn_in
+
+    frame, labels = source.frame(frame_index), track.label_map(frame_index)
+    return burn_in(_small_overlay(frame, labels, track.annotations.colors), str(frame_index))
 
 
-def numbered(picture: Tensor, number: int) -> Tensor:
-    """The picture (H, W, 3) uint8 with a frame number burnt into its corner."""
-    import cv2
+def write_film(
+    path: Path, track: Track, source: FrameSource, style: str, step: Callable[[int], None]
+) -> None:
+    """An mp4 of all frames of a track; `step` is told how many are written."""
+    from ..xmempp_core.formats.pictures import OverlayVideo, to_display
 
-    pixels = picture.numpy().copy()
-    scale = max(0.5, pixels.shape[0] / 400)
-    for color, thickness in (((0, 0, 0), 5), ((255, 255, 255), 2)):
-        place = (int(8 * scale), int(24 * scale))
-        width = max(1, round(thickness * scale / 1.5))
-        font = cv2.FONT_HERSHEY_SIMPLEX
-        cv2.putText(pixels, str(number), place, font, 0.8 * scale, color, width, cv2.LINE_AA)
-    return torch.from_numpy(pixels)
-
-
-def film_of(
-    track: Track, source: FrameSource, style: str, step: Callable[[int], None]
-) -> Iterator[Tensor]:
-    """All frames of a track in a style; `step` is told how many are done."""
     draw, colors = STYLES[style], track.annotations.colors
-    for done, frame_index in enumerate(track.frame_indices, start=1):
-        frame = picture_of(source.frame(frame_index))
-        yield draw(frame, track.label_map(frame_index), colors)
-        step(done)
+    with OverlayVideo(path, source.frame_rate) as film:
+        for done, frame_index in enumerate(track.frame_indices, start=1):
+            frame = to_display(source.frame(frame_index))
+            film.add_picture(draw(frame, track.label_map(frame_index), colors))
+            step(done)
 
 
-def _small(frame: Tensor, labels: Tensor, colors: Colors, width: int) -> Tensor:
-    """An overlay (h, width, 3) uint8 at a smaller size."""
+def _small_overlay(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
+    """An overlay at the size of a preview; smaller frames stay as they are."""
     import cv2
 
-    height = max(1, round(frame.shape[0] * width / frame.shape[1]))
-    size = (width, height)
-    shrunk = cv2.resize(frame.cpu().numpy(), size, interpolation=cv2.INTER_AREA)
-    map_ = cv2.resize(labels.numpy(), size, interpolation=cv2.INTER_NEAREST)
-    return overlay(torch.from_numpy(shrunk), torch.from_numpy(map_), colors)
+    from ..xmempp_core.formats.pictures import to_display
 
-
-def _image(picture: Tensor) -> Image:
-    from PIL import Image
-
-    return Image.fromarray(picture.numpy())
+    height, width = labels.shape
+    scale = min(1.0, PREVIEW_WIDTH / width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = cv2.resize(to_display(frame).numpy(), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(labels.numpy(), size, interpolation=cv2.INTER_NEAREST)
+    return overlay(torch.from_numpy(picture), torch.from_numpy(small), colors)

@@ -224,15 +224,22 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-def change_mark(name: str) -> str:
-    """Text that changes when a file, or a file directly in a folder, changes; "" if it is gone."""
+def change_mark(name: str | None) -> str:
+    """Text that changes when a file, or a file directly in a folder, changes; "" if it is gone.
+
+    Args:
+        name: as for `input_file`; None where the name comes from another node.
+    """
     import folder_paths
+
+    if not name or not name.strip():
+        return ""
 
     plain, named_folder = folder_paths.annotated_filepath(name.strip())
     folders = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
     for folder in [named_folder] if named_folder else folders:
         path = Path(folder) / plain.strip()
-        if plain.strip() and path.exists():
+        if path.exists():
             files = sorted(path.iterdir()) if path.is_dir() else [path]
             return "|".join(f"{f.name}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)
     return ""

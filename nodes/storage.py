@@ -80,7 +80,7 @@ class LoadAnnotations(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder: str | None = None) -> str:
         """Changes when a file of the folder does."""
-        return host.change_mark(folder or "")
+        return host.change_mark(folder)
 
     @classmethod
     def execute(cls, folder: str) -> io.NodeOutput:
@@ -151,7 +151,7 @@ class LoadTrack(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, filename: str | None = None, **_: Any) -> str:
         """Changes when the file does."""
-        return host.change_mark(filename or "")
+        return host.change_mark(filename)
 
     @classmethod
     def execute(cls, filename: str, frames: Any) -> io.NodeOutput:

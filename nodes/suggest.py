@@ -56,10 +56,10 @@ class SelectCandidates(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "method",
-                    options=["diversity", "uncertainty", "uniform", "random"],
-                    default="diversity",
-                    tooltip="diversity: frames unlike the annotated ones (XMem++). uncertainty: "
-                    "also where the result is unsure. uniform, random: for comparison.",
+                    options=["algorithm1", "uncertainty"],
+                    default="algorithm1",
+                    tooltip="algorithm1: frames unlike the annotated ones, as in the XMem++ paper. "
+                    "uncertainty: also where the result is unsure; costs one more pass.",
                 ),
             ],
             outputs=[
@@ -94,7 +94,7 @@ class SelectCandidates(io.ComfyNode):
         with host.working(WHEN_MEMORY_ENDS):
             chosen = select_candidates(
                 model.network(settings),
-                source,
+                convert.Watched(source, host.check_interrupted),
                 track,
                 annotations.frame_indices,
                 k,

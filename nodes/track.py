@@ -11,7 +11,6 @@ import torch
 from comfy_api.latest import io
 
 from . import convert, draw, host, sockets
-from .film import write_film
 
 if TYPE_CHECKING:
     from ..xmempp_core import AnnotationSet, FrameSource, PropagationSettings, Track
@@ -318,10 +317,5 @@ class TrackPreview(io.ComfyNode):
         convert.check_same_clip(track, source)
         progress = host.Progress(len(track))
         path = host.temporary_file(".mp4")
-        try:
-            pictures = draw.film_of(track, source, style, progress.step)
-            write_film(path, pictures, source.size, source.frame_rate)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+        draw.write_film(path, track, source, style, progress.step)
         return io.NodeOutput(ui=host.show_video(path))
