@@ -7,102 +7,24 @@ to a budget, then in a temporary file.
 
 from __future__ import annotations
 
-import tempfile
-import threading
-import weakref
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import CapacityError, InputError, ShapeError
+from .errors import InputError, ShapeError
 from .network.checkpoint import ModelInfo
+from .records import FrameRecord, Spool, decompress
+from .results import label_map_of, probabilities_of
 from .settings import PropagationSettings
-from .types import Annotation, AnnotationSet, FrameSource, Segmentation, Size
+from .types import AnnotationSet, FrameSource, Segmentation, Size
+
+__all__ = ["FrameRecord", "Shot", "Track", "label_map_of", "probabilities_of", "shot_of_header"]
 
 DEFAULT_MEMORY_BYTES = 64 * 2**20
-# The fastest level: results are dominated by flat areas, higher levels save a fifth at four times
-# the time.
-_COMPRESSION_LEVEL = 1
-
-
-def label_map_of(segmentation: Segmentation) -> Tensor:
-    """(H, W) uint8 object ids at source resolution, 0 = background, on the CPU.
-
-    The most probable channel after resizing, the first on ties. Annotated objects stand exactly as
-    annotated; what was predicted as one of them outside its mask, or as an absent object, goes to
-    the best of the remaining channels.
-    """
-    annotation = segmentation.annotation
-    _check_annotation_size(annotation, segmentation.size)
-    silent = {*segmentation.absent_ids, *(annotation.object_ids if annotation else ())}
-    labels = _best_ids(segmentation, silent)
-    if annotation:
-        masks = zip(annotation.object_ids, annotation.masks.to(labels.device), strict=True)
-        for object_id, mask in reversed(list(masks)):  # where masks overlap the lowest id stands
-            labels.masked_fill_(mask, object_id)
-    return labels.cpu()
-
-
-def probabilities_of(segmentation: Segmentation) -> Tensor:
-    """(N + 1, H, W) float32 at source resolution, background first, on their own device.
-
-    They sum to 1. Annotated objects are 1 in their mask and 0 elsewhere, absent ones 0; where the
-    masks of an annotation overlap, each object keeps its own, so that the sum is above 1.
-    """
-    annotation = segmentation.annotation
-    _check_annotation_size(annotation, segmentation.size)
-    p = _resized(segmentation.probabilities.float(), segmentation.size)
-    listed = annotation.object_ids if annotation else ()
-    channel_of = {i: c for c, i in enumerate(segmentation.object_ids, 1)}
-    silent = [channel_of[i] for i in {*segmentation.absent_ids, *listed} if i in channel_of]
-    if silent:
-        p[silent] = 0
-        total = p.sum(0)
-        p[0].masked_fill_(total == 0, 1)
-        p /= total.masked_fill_(total == 0, 1)
-    if annotation:
-        masks = annotation.masks.to(p.device)
-        p.masked_fill_(masks.any(0), 0)
-        for object_id, mask in zip(listed, masks, strict=True):
-            p[channel_of[object_id]].masked_fill_(mask, 1)
-    return p
-
-
-def _best_ids(segmentation: Segmentation, silent: set[int]) -> Tensor:
-    """(H, W) uint8 id of the best channel, silent objects left out.
-
-    Resized one channel at a time, so that a 4K frame needs two maps and not N + 1.
-    """
-    planes = segmentation.probabilities.float()
-    best = _resized(planes[:1], segmentation.size)[0]
-    labels = torch.zeros_like(best, dtype=torch.uint8)
-    for object_id, plane in zip(segmentation.object_ids, planes[1:].split(1), strict=True):
-        if object_id not in silent:
-            p = _resized(plane, segmentation.size)[0]
-            labels.masked_fill_(p > best, object_id)
-            torch.maximum(best, p, out=best)
-    return labels
-
-
-def _resized(planes: Tensor, size: Size) -> Tensor:
-    """New planes (C, H, W): bilinear, corners not aligned, no antialiasing."""
-    if planes.shape[-2:] == tuple(size):
-        return planes.clone()
-    return F.interpolate(planes[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
-
-
-def _check_annotation_size(annotation: Annotation | None, size: Size) -> None:
-    if annotation and annotation.size != size:
-        what = f"annotation of frame {annotation.frame_index}: masks"
-        raise ShapeError(what, str(size), str(annotation.size))
 
 
 @dataclass(frozen=True)
@@ -137,63 +59,6 @@ class Shot:
         return self.numbers[index]
 
 
-@dataclass(frozen=True)
-class FrameRecord:
-    """The result of one frame as a track stores it."""
-
-    frame_index: int
-    shape: tuple[int, int, int]
-    """(N + 1, h, w) of the probabilities."""
-    probabilities: bytes
-    """zlib stream of uint8 values, 255 = 1; the channels of a pixel sum to 255."""
-    labels: bytes
-    """zlib stream of (H, W) uint8 object ids."""
-    confidence: tuple[float, ...]
-    absent_ids: tuple[int, ...]
-
-    @classmethod
-    def of(cls, segmentation: Segmentation) -> FrameRecord:
-        """The record of a segmentation."""
-        levels = _levels_of(segmentation.probabilities)
-        channels, height, width = levels.shape
-        return cls(
-            segmentation.frame_index,
-            (channels, height, width),
-            _compress(levels),
-            _compress(label_map_of(segmentation)),
-            segmentation.confidence,
-            segmentation.absent_ids,
-        )
-
-
-def _levels_of(probabilities: Tensor) -> Tensor:
-    """(N + 1, h, w) uint8 levels that sum to 255 at every pixel, each less than 1 off.
-
-    The running sums over the channels are rounded, the levels are their differences.
-    """
-    levels = (probabilities.float().cumsum(0) * 255).round_().clamp_(0, 255).to(torch.uint8)
-    levels[-1] = 255
-    levels[1:] -= levels[:-1].clone()
-    return levels
-
-
-def _compress(values: Tensor) -> bytes:
-    return zlib.compress(values.cpu().numpy().tobytes(), _COMPRESSION_LEVEL)
-
-
-def _decompress(data: bytes, shape: Sequence[int], frame_index: int) -> Tensor:
-    """uint8 tensor of a shape from a zlib stream."""
-    decoder = zlib.decompressobj()
-    expected = int(np.prod(shape))
-    try:
-        values = decoder.decompress(data, expected + 1)
-    except zlib.error as error:
-        raise InputError(f"the track's frame {frame_index} is damaged: {error}") from error
-    if len(values) != expected:
-        raise InputError(f"the track's frame {frame_index} is damaged: wrong length")
-    return torch.from_numpy(np.frombuffer(values, np.uint8).reshape(shape).copy())
-
-
 class Track:
     """All results of a shot, read by frame index.
 
@@ -219,7 +84,7 @@ class Track:
         self.settings = settings
         self.model = model
         self.object_ids = annotations.object_ids
-        self._spool = _Spool(memory_bytes)
+        self._spool = Spool(memory_bytes)
         self._entries: dict[int, _Entry] = {}
 
     @classmethod
@@ -337,7 +202,7 @@ class Track:
         Raises:
             InputError: the frame has no result.
         """
-        return _decompress(self.record(frame_index).labels, self.size, frame_index)
+        return decompress(self.record(frame_index).labels, self.size, frame_index)
 
     def probabilities(self, frame_index: int) -> Tensor:
         """(N + 1, H, W) float32 0..1 at source resolution, background first, within 1 / 255.
@@ -348,7 +213,7 @@ class Track:
             InputError: the frame has no result.
         """
         record = self.record(frame_index)
-        levels = _decompress(record.probabilities, record.shape, frame_index)
+        levels = decompress(record.probabilities, record.shape, frame_index)
         segmentation = Segmentation(
             frame_index=frame_index,
             object_ids=self.object_ids,
@@ -427,34 +292,3 @@ class _Entry:
     shape: tuple[int, int, int]
     confidence: tuple[float, ...]
     absent_ids: tuple[int, ...]
-
-
-class _Spool:
-    """Bytes appended in memory, and in a temporary file once they exceed a budget."""
-
-    def __init__(self, memory_bytes: int) -> None:
-        # Closed with the spool, whose life is the track's.
-        self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes)  # noqa: SIM115
-        self._end = 0
-        self._lock = threading.Lock()
-        weakref.finalize(self, self._file.close)
-
-    def append(self, data: bytes) -> int:
-        """Store bytes; returns their offset."""
-        with self._lock:
-            try:
-                self._file.seek(self._end)
-                self._file.write(data)
-            except OSError as error:
-                raise CapacityError(
-                    f"the track's temporary file in {tempfile.gettempdir()} cannot be written "
-                    f"({error.strerror}); free space there or set TMPDIR to another folder"
-                ) from error
-            offset, self._end = self._end, self._end + len(data)
-            return offset
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes stored before."""
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(length)

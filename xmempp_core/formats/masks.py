@@ -6,18 +6,15 @@ docs/masks.md describes the files.
 from __future__ import annotations
 
 import logging
-import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import FormatError, InputError, ShapeError
-from ..types import AbsenceRange, Annotation, AnnotationSet, Size
+from ..types import Annotation, AnnotationSet, Size
 from .atomic import write_bytes
 from .label_maps import (
     PALETTE,
@@ -30,6 +27,7 @@ from .label_maps import (
     read_label_map,
     write_label_map,
 )
+from .matching import FrameFinder, NamedFrames, number_of
 from .notes import NOTES_NAME, AbsenceNote, FrameNote, Notes, notes_from_json, notes_to_json
 
 __all__ = [
@@ -45,19 +43,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
-
-
-class NamedFrames(Protocol):
-    """What annotations need to know of a shot; every FrameSource offers it."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def size(self) -> Size: ...
-
-    def number(self, index: int) -> int: ...
-
-    def name(self, index: int) -> str: ...
 
 
 def load_annotations(folder: str | Path, source: NamedFrames) -> AnnotationSet:
@@ -116,9 +101,7 @@ def annotation_files(
         objects = None if annotation.exhaustive else annotation.present_ids
         notes[name] = FrameNote(objects, annotation.absent_ids, overlaps)
     absences = tuple(
-        AbsenceNote(
-            a.object_id, _number_of(source, a.first_frame), _number_of(source, a.last_frame)
-        )
+        AbsenceNote(a.object_id, number_of(source, a.first_frame), number_of(source, a.last_frame))
         for a in annotations.absences
     )
     content = Notes(annotations.names, annotations.colors, absences, notes)
@@ -137,13 +120,13 @@ def annotations_from_files(
         where: the folder, for messages.
     """
     files = list(files)
-    finder = _FrameFinder(source)
+    finder = FrameFinder(source)
     notes = Notes()
     if NOTES_NAME in files:
         notes = notes_from_json(read(NOTES_NAME), where / NOTES_NAME)
         files.remove(NOTES_NAME)
-    maps = _assign(files, finder, where, lambda name: Path(name).stem)
-    by_index = _assign(notes.frames, finder, where / NOTES_NAME, str)
+    maps = finder.assign(files, where, lambda name: Path(name).stem)
+    by_index = finder.assign(notes.frames, where / NOTES_NAME, str)
     reader = _MapReader(read, where, source.size, notes)
     labels = reader.read_all(maps)
     annotations = []
@@ -179,37 +162,6 @@ def _proportions_agree(got: Size, wanted: Size) -> bool:
     by_width = got.height * wanted.width / got.width - wanted.height
     by_height = got.width * wanted.height / got.height - wanted.width
     return min(abs(by_width), abs(by_height)) <= 1
-
-
-class _FrameFinder:
-    """Finds frames of a shot by name, else by number."""
-
-    def __init__(self, source: NamedFrames) -> None:
-        count = len(source)
-        self._numbers = [source.number(i) for i in range(count)]
-        self._by_name = {source.name(i): i for i in range(count)}
-        self._by_number = {n: i for i, n in enumerate(self._numbers)}
-        self.extent = f"{source.name(0)} to {source.name(count - 1)}" if count else "none"
-
-    def index_of(self, name: str) -> int | None:
-        """0-based position of the frame that a name means."""
-        if name in self._by_name:
-            return self._by_name[name]
-        digits = re.findall(r"\d+", name)
-        return self._by_number.get(int(digits[-1])) if digits else None
-
-    def absence(self, note: AbsenceNote) -> AbsenceRange | None:
-        """The range by position; None where the shot has no such frame."""
-        first = self._past_end(note.first)
-        last = self._past_end(note.last)
-        first = bisect_left(self._numbers, note.first) if first is None else first
-        last = bisect_right(self._numbers, note.last) - 1 if last is None else last
-        return AbsenceRange(note.object_id, first, last) if 0 <= first <= last else None
-
-    def _past_end(self, number: int) -> int | None:
-        """Position of a number beyond the last frame, counted on; None before that."""
-        beyond = number - self._numbers[-1] if self._numbers else number + 1
-        return len(self._numbers) - 1 + beyond if beyond > 0 else None
 
 
 class _MapReader:
@@ -286,22 +238,6 @@ class _MapReader:
         return fit_masks(picture, self._size, f"label map {self._where / file}")
 
 
-def _assign(
-    names: Iterable[str], finder: _FrameFinder, where: Path, stem: Callable[[str], str]
-) -> dict[int, str]:
-    """The names by the frame they mean."""
-    found: dict[int, str] = {}
-    for name in names:
-        index = finder.index_of(stem(name))
-        if index is None:
-            problem = f"{name} matches no frame by name or number; the frames are {finder.extent}"
-            raise FormatError(where, problem)
-        if index in found:
-            raise FormatError(where, f"{found[index]} and {name} mean the same frame; remove one")
-        found[index] = name
-    return found
-
-
 def _overlapped_ids(annotation: Annotation) -> list[int]:
     """Objects whose mask the label map does not show in full."""
     labels = annotation.label_map()
@@ -318,12 +254,6 @@ def _check_fit(annotations: AnnotationSet, source: NamedFrames) -> None:
         if annotation.size != source.size:
             what = f"annotation of frame {index}: masks"
             raise ShapeError(what, str(source.size), str(annotation.size))
-
-
-def _number_of(source: NamedFrames, index: int) -> int:
-    """The source's own number of a frame, counted on beyond its end."""
-    last = len(source) - 1
-    return source.number(min(index, last)) + max(index - last, 0) if last >= 0 else index
 
 
 def _files_of_earlier_save(folder: Path, frame_names: set[str]) -> set[Path]:
