@@ -33,8 +33,18 @@ SCHEDULES: dict[str, tuple[Stage, ...]] = {
         Stage(0.9, (ClipShape(256, 6), ClipShape(384, 5))),
         Stage(1.0, (ClipShape(256, 12), ClipShape(384, 8))),
     ),
+    # larger crops than before: a shot is segmented at 480 pixels, where objects are large
     "fine-tune": (
-        Stage(1.0, (ClipShape(192, 8), ClipShape(256, 5), ClipShape(320, 4), ClipShape(384, 3))),
+        Stage(
+            1.0,
+            (
+                ClipShape(192, 8),
+                ClipShape(256, 6),
+                ClipShape(320, 5),
+                ClipShape(384, 4),
+                ClipShape(448, 3),
+            ),
+        ),
     ),
 }
 
