@@ -223,6 +223,22 @@ def test_a_resumed_run_repeats_the_losses_bit_by_bit(
     assert parts[-1]["jf_1"] == whole[-1]["jf_1"]
 
 
+def test_an_interruption_within_a_change_leaves_the_last_checkpoint(
+    data: Path, tmp_path: Path, small_clips: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(save_every=1)
+    state = _state(settings)
+
+    def interrupted(decay: float) -> None:
+        if state.step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(state, "update_average", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(_run(data, tmp_path, settings), state)
+    assert TrainingState.load(tmp_path / CHECKPOINT_NAME, settings, CPU.device).step == 1
+
+
 def test_training_on_the_same_clips_lowers_their_loss(
     data: Path, tmp_path: Path, small_clips: None
 ) -> None:

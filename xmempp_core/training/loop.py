@@ -19,7 +19,7 @@ from .log import TrainingLog
 from .plans import BatchPlan, plan_batch
 from .settings import TrainingSettings
 from .sources import SourceSet
-from .state import CHECKPOINT_NAME, TrainingState, set_rate
+from .state import CHECKPOINT_NAME, TrainingState
 from .unroll import Losses, unroll
 from .validation import validate
 
@@ -64,7 +64,8 @@ def train(run: Run, state: TrainingState, progress: Progress | None = None) -> N
                 state.save(run.output / CHECKPOINT_NAME, settings)
     finally:
         log.close()
-        state.save(run.output / CHECKPOINT_NAME, settings)
+        if not state.is_changing:
+            state.save(run.output / CHECKPOINT_NAME, settings)
 
 
 def train_step(run: Run, state: TrainingState, plan: BatchPlan) -> dict[str, Any]:
@@ -74,15 +75,9 @@ def train_step(run: Run, state: TrainingState, plan: BatchPlan) -> dict[str, Any
     _wait(run.runtime)
     rendered = time.perf_counter()
     losses = _backward(run, state, clips, plan)
-    norm = torch.nn.utils.clip_grad_norm_(state.trained(), run.settings.gradient_limit)
     rate = run.settings.learning_rate * run.settings.rate_at(state.step)
-    set_rate(state.optimizer, rate)
-    if torch.isfinite(norm):
-        state.optimizer.step()
-    state.optimizer.zero_grad(set_to_none=True)
-    state.step += 1
-    state.update_average(run.settings.average_decay)
-    figures = {"step": state.step, **losses, "gradient_norm": float(norm), "rate": rate}
+    norm = state.advance(rate, run.settings)
+    figures = {"step": state.step, **losses, "gradient_norm": norm, "rate": rate}
     ended = time.perf_counter()
     return figures | {
         "size_pixels": plan.shape.size_pixels,

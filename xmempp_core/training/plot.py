@@ -12,7 +12,7 @@ from ..errors import FormatError, InputError
 from .log import read_log
 
 PLOT_NAME = "log.png"
-_POINTS = 200
+_POINTS = 60
 
 
 def plot_log(folder: str | Path) -> Path:
@@ -61,7 +61,7 @@ def _plot_validation(panel: Any, samples: np.ndarray, rows: Sequence[dict[str, A
 
 
 def _smoothed(x: np.ndarray, y: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """At most 200 points, each the mean of a stretch of values."""
+    """At most 60 points, each the mean of a stretch of values."""
     parts = min(len(y), _POINTS)
     means = [np.array([p.mean() for p in np.array_split(v, parts)]) for v in (x, np.asarray(y))]
     return means[0], means[1]

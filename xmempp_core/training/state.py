@@ -43,6 +43,9 @@ class TrainingState:
     origin: Origin
     """Where the first weights came from."""
     step: int = 0
+    """Steps done."""
+    is_changing: bool = False
+    """Whether it was interrupted within a step's changes, and so is nothing to save."""
 
     @classmethod
     def start(cls, network: XMemLite, settings: TrainingSettings, origin: Origin) -> TrainingState:
@@ -57,6 +60,22 @@ class TrainingState:
     def trained(self) -> list[nn.Parameter]:
         """The parameters that the optimizer changes."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def advance(self, rate: float, settings: TrainingSettings) -> float:
+        """Changes the weights along their gradients and counts the step; the gradient's norm.
+
+        A norm that is not finite changes nothing but the count.
+        """
+        norm = torch.nn.utils.clip_grad_norm_(self.trained(), settings.gradient_limit)
+        set_rate(self.optimizer, rate)
+        self.is_changing = True
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        self.step += 1
+        self.update_average(settings.average_decay)
+        self.is_changing = False
+        self.optimizer.zero_grad(set_to_none=True)
+        return float(norm)
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
