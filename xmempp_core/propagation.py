@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .augment import augment_annotation
 from .engine import EncodedFrame, GivenMasks, Pass, add_permanent, advance
-from .errors import InputError, ShapeError
+from .errors import CapacityError, InputError, ShapeError
 from .features import FeatureCache
 from .memory import EntryId, MemoryBank
 from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
@@ -119,17 +119,36 @@ class Propagation:
         """Segmentations the whole pass yields."""
         return sum(step.action not in ("skip", "spool") for step in self._steps)
 
-    @torch.no_grad()
+    @property
+    def step_count(self) -> int:
+        """Frames computed in the whole pass, those included that yield nothing by themselves."""
+        return len(self._steps)
+
+    @property
+    def steps_done(self) -> int:
+        """How many of `step_count` are done."""
+        return self._position
+
     def __iter__(self) -> Iterator[Segmentation]:
+        return (one for one in self.steps() if one is not None)
+
+    @torch.no_grad()
+    def steps(self) -> Iterator[Segmentation | None]:
+        """The pass one computed frame at a time; None where the result comes later or never.
+
+        After each of them the pass can be stopped and its `state` saved.
+        """
         if not self._pass.bank.permanent_entries:
             self._fill_permanent_memory()
         while self._position < len(self._steps):
             step = self._steps[self._position]
             probabilities = self._run(step)
-            self._position += 1
             if step.action == "spool":
                 self._spool.put(step.frame_index, probabilities)
-            elif step.action != "skip":
+            self._position += 1
+            if step.action in ("skip", "spool"):
+                yield None
+            else:
                 yield self._segmentation(step.frame_index, probabilities)
 
     def _run(self, step: _Step) -> Tensor:
@@ -313,7 +332,14 @@ class _Spool:
     def put(self, frame_index: int, probabilities: Tensor) -> None:
         fixed = (probabilities[1:].cpu() * 65535).round().numpy().astype(np.uint16)
         header = np.array(fixed.shape, dtype=np.int64).tobytes()
-        self._path(frame_index).write_bytes(header + zlib.compress(fixed.tobytes(), 1))
+        path = self._path(frame_index)
+        try:
+            path.write_bytes(header + zlib.compress(fixed.tobytes(), 1))
+        except OSError as error:
+            raise CapacityError(
+                f"the backward results cannot be kept in {path.parent} ({error.strerror}); "
+                "free space there or use another direction"
+            ) from error
 
     def get(self, frame_index: int) -> Tensor:
         data = self._path(frame_index).read_bytes()
