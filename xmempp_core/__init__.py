@@ -1,7 +1,7 @@
 """XMem++: a mask for every frame of a shot from a few annotated ones.
 
-The names below are the public interface. Each is loaded when it is first used, so that importing
-the package costs nothing.
+The public names. Each is imported from its module when first asked for, so that importing the
+package costs nothing and help on the command line does not wait for PyTorch.
 """
 
 from __future__ import annotations
@@ -12,43 +12,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .augment import parse_augmentations
     from .candidates import Candidates, select_candidates
-    from .errors import (
-        CapacityError,
-        FormatError,
-        InputError,
-        SettingsError,
-        ShapeError,
-        XMemError,
-    )
+    from .delivery import Delivery, Interrupted, deliver
+    from .errors import CapacityError, FormatError, InputError, SettingsError, ShapeError, XMemError
     from .features import FeatureCache
     from .formats.frames import open_frames
-    from .formats.masks import (
-        PALETTE,
-        fit_masks,
-        load_annotations,
-        read_label_map,
-        save_annotations,
-        write_label_map,
-    )
+    from .formats.label_maps import read_label_map, write_label_map
+    from .formats.masks import load_annotations, save_annotations
     from .formats.pictures import (
         OverlayVideo,
-        burn_in,
-        display_color,
+        contact_sheet,
         draw_overlay,
-        to_display,
-        track_contact_sheet,
+        write_matte,
+        write_picture,
+        write_probabilities,
     )
     from .formats.tracks import load_track, save_track
     from .network.checkpoint import ModelInfo, convert, load_model
-    from .propagation import propagate
+    from .propagation import Propagation, propagate
+    from .results import label_map_of, probabilities_of
     from .runtime import Runtime
     from .settings import PropagationSettings
-    from .track import Track, label_map_of, probabilities_of
+    from .track import Track
     from .types import (
         AbsenceRange,
         Annotation,
         AnnotationSet,
-        Features,
         FrameSource,
         Network,
         Segmentation,
@@ -57,51 +45,22 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "augment": ("parse_augmentations",),
-    "candidates": ("Candidates", "select_candidates"),
-    "errors": (
-        *("CapacityError", "FormatError", "InputError", "SettingsError", "ShapeError"),
-        "XMemError",
-    ),
-    "features": ("FeatureCache",),
-    "formats.frames": ("open_frames",),
-    "formats.masks": (
-        *("PALETTE", "fit_masks", "load_annotations", "read_label_map", "save_annotations"),
-        "write_label_map",
-    ),
-    "formats.pictures": (
-        *("OverlayVideo", "burn_in", "display_color", "draw_overlay", "to_display"),
-        "track_contact_sheet",
-    ),
-    "formats.tracks": ("load_track", "save_track"),
-    "network.checkpoint": ("ModelInfo", "convert", "load_model"),
-    "propagation": ("propagate",),
-    "runtime": ("Runtime",),
-    "settings": ("PropagationSettings",),
-    "track": ("Track", "label_map_of", "probabilities_of"),
-    "types": (
-        *("AbsenceRange", "Annotation", "AnnotationSet", "Features", "FrameSource", "Network"),
-        *("Segmentation", "Size"),
-    ),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
 __all__ = [
-    "PALETTE",
     "AbsenceRange",
     "Annotation",
     "AnnotationSet",
     "Candidates",
     "CapacityError",
+    "Delivery",
     "FeatureCache",
-    "Features",
     "FormatError",
     "FrameSource",
     "InputError",
+    "Interrupted",
     "ModelInfo",
     "Network",
     "OverlayVideo",
+    "Propagation",
     "PropagationSettings",
     "Runtime",
     "Segmentation",
@@ -110,11 +69,11 @@ __all__ = [
     "Size",
     "Track",
     "XMemError",
-    "burn_in",
+    "__version__",
+    "contact_sheet",
     "convert",
-    "display_color",
+    "deliver",
     "draw_overlay",
-    "fit_masks",
     "label_map_of",
     "load_annotations",
     "load_model",
@@ -127,17 +86,64 @@ __all__ = [
     "save_annotations",
     "save_track",
     "select_candidates",
-    "to_display",
-    "track_contact_sheet",
     "write_label_map",
+    "write_matte",
+    "write_picture",
+    "write_probabilities",
 ]
+
+_MODULES = {
+    "augment": ("parse_augmentations",),
+    "candidates": ("Candidates", "select_candidates"),
+    "delivery": ("Delivery", "Interrupted", "deliver"),
+    "errors": (
+        "CapacityError",
+        "FormatError",
+        "InputError",
+        "SettingsError",
+        "ShapeError",
+        "XMemError",
+    ),
+    "features": ("FeatureCache",),
+    "formats.frames": ("open_frames",),
+    "formats.label_maps": ("read_label_map", "write_label_map"),
+    "formats.masks": ("load_annotations", "save_annotations"),
+    "formats.pictures": (
+        "OverlayVideo",
+        "contact_sheet",
+        "draw_overlay",
+        "write_matte",
+        "write_picture",
+        "write_probabilities",
+    ),
+    "formats.tracks": ("load_track", "save_track"),
+    "network.checkpoint": ("ModelInfo", "convert", "load_model"),
+    "propagation": ("Propagation", "propagate"),
+    "results": ("label_map_of", "probabilities_of"),
+    "runtime": ("Runtime",),
+    "settings": ("PropagationSettings",),
+    "track": ("Track",),
+    "types": (
+        "AbsenceRange",
+        "Annotation",
+        "AnnotationSet",
+        "FrameSource",
+        "Network",
+        "Segmentation",
+        "Size",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    """A public name, from its module."""
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    value = getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *__all__})

@@ -6,31 +6,66 @@ Exit codes: 0 done, 2 user error (one sentence on stderr), 3 out of memory, 130 
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from . import cli_candidates, cli_demo, cli_evaluate, cli_info, cli_propagate
-from .delivery import Interrupted
 from .errors import CapacityError, XMemError
 
 EXIT_USER_ERROR, EXIT_OUT_OF_MEMORY, EXIT_INTERRUPTED = 2, 3, 130
 
+# command: module that adds it, help. Only the module of the command that runs is imported, so that
+# help comes at once and no command needs what only another one uses.
+COMMANDS = {
+    "propagate": (
+        ".cli_propagate",
+        "masks for every frame of a shot from a few annotated frames",
+    ),
+    "candidates": (".cli_candidates", "which frames to annotate next"),
+    "demo": (".cli_demo", "the bundled model on the bundled clip"),
+    "info": (".cli_info", "what is in a model, a clip, an annotation folder or a track"),
+    "convert": (".cli_info", "a model file as .safetensors with its dimensions and source hash"),
+    "evaluate": (".cli_evaluate", "experiments on a data set in the layout of DAVIS"),
+    "train": (".training.command", "train or fine-tune the lite model"),
+    "pack-training-data": (".training.command", "pack training data into one file"),
+}
+
 _OUT_OF_MEMORY = (
     "out of memory; lower internal_size (--set internal_size=360), "
-    "working_memory_max_frames or the number of annotated frames, or use --device cpu"
+    "working_memory_max_frames or the number of annotated frames, or on a GPU use --device cpu"
+)
+_OUT_OF_MEMORY_SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
 )
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="xmempp",
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_fail(f"{message}; see {self.prog} --help", EXIT_USER_ERROR))
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands; only the arguments of `command` are known to it."""
+    parser = _Parser(
+        prog="python -m xmempp_core",
         description="XMem++: a mask for every frame of a shot from a few annotated ones.",
+        epilog="COMMAND --help tells more. Exit codes: 0 done, 2 wrong input, 3 out of memory, "
+        "130 interrupted.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (cli_propagate, cli_candidates, cli_evaluate, cli_demo, cli_info):
-        module.add_commands(commands)
+    chosen = COMMANDS[command][0] if command in COMMANDS else None
+    if chosen:
+        importlib.import_module(chosen, __package__).add_commands(commands)
+    for name, (module, text) in COMMANDS.items():
+        if module != chosen:
+            commands.add_parser(name, help=text)
     return parser
 
 
@@ -39,37 +74,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Args:
         arguments: without the program's name; None = those of the process.
+
+    Raises:
+        SystemExit: the arguments cannot be understood, or ask for help.
     """
-    options = build_parser().parse_args(arguments)
-    quiet = getattr(options, "quiet", False)
-    logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr
-    )
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        options = build_parser(arguments[0] if arguments else None).parse_args(arguments)
+        _show_notes(quiet=getattr(options, "quiet", False))
         return options.run(options)
     except CapacityError as error:
         return _fail(str(error), EXIT_OUT_OF_MEMORY)
     except XMemError as error:
         return _fail(str(error), EXIT_USER_ERROR)
-    except MemoryError:
-        return _fail(_OUT_OF_MEMORY, EXIT_OUT_OF_MEMORY)
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         return _fail(_OUT_OF_MEMORY, EXIT_OUT_OF_MEMORY)
-    except Interrupted as stop:
-        text = f"interrupted after {stop.done} of {stop.total} frames; go on with --resume"
-        return _fail(text, EXIT_INTERRUPTED)
-    except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        return _fail(str(stop) or "interrupted", EXIT_INTERRUPTED)
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch ran out of memory, on the GPU or the host."""
-    import torch
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, on the GPU or the host.
 
-    # The CPU allocator raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    Python raises MemoryError, PyTorch a RuntimeError that only its text tells apart on a CPU.
+    """
+    return isinstance(error, MemoryError) or any(s in str(error) for s in _OUT_OF_MEMORY_SIGNS)
+
+
+def _show_notes(*, quiet: bool) -> None:
+    """Sends the package's notes to stderr; of other packages only warnings."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger(__package__).setLevel(logging.WARNING if quiet else logging.INFO)
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -14,9 +14,9 @@ from .delivery import Delivery, deliver
 from .errors import FormatError, InputError
 from .formats.frames import index_of_number, open_frames, parse_range
 from .formats.masks import load_annotations
-from .formats.output import MASKS
+from .formats.output import MASKS, MATTES, OVERLAY, PROBABILITIES, REPORT
 from .network.checkpoint import load_model
-from .progress import peak_memory_bytes, shown_progress, stop_request
+from .progress import Counter, peak_memory_bytes, shown_progress, stop_request
 from .propagation import Propagation
 from .runtime import Runtime
 from .settings import PropagationSettings
@@ -127,8 +127,10 @@ def run_propagate(options: argparse.Namespace) -> int:
     )
     start = time.monotonic()
     with shown_progress("propagate", quiet=options.quiet) as progress, stop_request() as stop:
-        track = deliver(pass_, network.info, delivery, progress=progress, should_stop=stop)
-    _report(options, track, time.monotonic() - start, peak_memory_bytes(runtime.device))
+        counter = Counter(progress)
+        track = deliver(pass_, network.info, delivery, progress=counter, should_stop=stop)
+    seconds = time.monotonic() - start
+    _report(options, track, counter.count / seconds, seconds, peak_memory_bytes(runtime.device))
     return 0
 
 
@@ -161,7 +163,10 @@ def _settings_file(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(path, f"settings cannot be read: {error}") from error
-    return PropagationSettings.values_from_json(text)
+    try:
+        return PropagationSettings.values_from_json(text)
+    except InputError as error:
+        raise FormatError(path, str(error)) from error
 
 
 def _value(text: str) -> Any:
@@ -208,17 +213,25 @@ def _integer(text: str, option: str) -> int:
 
 
 def _check_output(options: argparse.Namespace) -> None:
-    """Refuses an output whose masks would replace what is read."""
-    masks = (options.output / MASKS).resolve()
-    for name in ("annotations", "frames"):
-        if Path(getattr(options, name)).resolve() in (masks, options.output.resolve()):
+    """Refuses an output that would replace what is read."""
+    output = options.output.resolve()
+    written = [output / name for name in (MASKS, MATTES, PROBABILITIES, OVERLAY, REPORT)]
+    for name in ("frames", "annotations", "settings"):
+        value = getattr(options, name)
+        if value is None:
+            continue
+        path = Path(value).expanduser().resolve()
+        if path == output or any(one in (path, *path.parents) for one in written):
             raise InputError(
-                f"--output {options.output} would write over --{name}; choose another folder"
+                f"--output {options.output} would write over --{name} {value}; "
+                "choose another folder"
             )
 
 
-def _report(options: argparse.Namespace, track: Track, seconds: float, peak_bytes: int) -> None:
-    rate = len(track) / seconds
+def _report(
+    options: argparse.Namespace, track: Track, rate: float, seconds: float, peak: int | None
+) -> None:
+    """What was done and how fast; `rate` counts the frames computed in this run."""
     if options.json:
         summary = {
             "output": str(options.output),
@@ -226,12 +239,13 @@ def _report(options: argparse.Namespace, track: Track, seconds: float, peak_byte
             "objects": list(track.object_ids),
             "seconds": round(seconds, 3),
             "frames_per_second": round(rate, 3),
-            "peak_memory_bytes": peak_bytes,
+            "peak_memory_bytes": peak,
         }
         print(json.dumps(summary))
     if not options.quiet:
+        memory = "" if peak is None else f", peak memory {peak / 2**20:.0f} MB"
         print(
-            f"{len(track)} frames in {seconds:.1f} s, {rate:.2f} frames per second, "
-            f"peak memory {peak_bytes / 2**20:.0f} MB: {options.output}",
+            f"{len(track)} frames in {seconds:.1f} s, {rate:.2f} frames per second{memory}: "
+            f"{options.output}",
             file=sys.stderr,
         )

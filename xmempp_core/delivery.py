@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from . import __version__
 from .errors import InputError
 from .formats.label_maps import write_label_map
 from .formats.output import (
@@ -49,11 +50,11 @@ class Delivery:
     """Go on with the unfinished pass that the folder holds."""
 
 
-class Interrupted(Exception):  # noqa: N818 - no error: the user asked for it
+class Interrupted(KeyboardInterrupt):
     """The pass was stopped between two frames; its state is in the output folder."""
 
     def __init__(self, done: int, total: int, output: Path) -> None:
-        super().__init__(f"stopped after {done} of {total} frames")
+        super().__init__(f"interrupted after {done} of {total} frames; go on with --resume")
         self.done, self.total, self.output = done, total, output
 
 
@@ -71,15 +72,16 @@ def deliver(
         pass_: not yet iterated.
         model: `info` of its network.
         delivery: where to and what.
-        progress: called after every frame with frames done and frames in all.
+        progress: called after every computed frame with frames done and frames to compute in all;
+            "bidirectional" computes frames twice.
         should_stop: asked between two frames; true saves the state and raises Interrupted.
 
     Raises:
         Interrupted: `should_stop` said so.
         FormatError: the folder cannot be used.
-        InputError: the unfinished pass in the folder was made from other things.
+        InputError: the pass in the folder was made from other things.
     """
-    identity = _identity(pass_, model)
+    identity = _identity(pass_, model, delivery)
     with open_output(
         delivery.output, overwrite=delivery.overwrite, resume=delivery.resume
     ) as folder:
@@ -90,49 +92,41 @@ def deliver(
                 return finished
         else:
             folder.drop_unfinished()
+        track, total = _empty_track(pass_, model), pass_.step_count
         pass_.keep_spool_in(folder.spool)
-        track, total = _empty_track(pass_, model), pass_.frame_count
-        if delivery.resume:
-            _load_unfinished(pass_, track, folder, identity)
-        frames = _checkpointed(pass_, track, folder, identity, _writer(track, delivery))
-        with closing(frames):
+        if not _load_unfinished(pass_, track, folder, identity):
+            folder.begin(identity)
+        with closing(_checkpointed(pass_, track, folder, delivery)) as frames:
             for _ in frames:
                 if progress is not None:
-                    progress(len(track), total)
-                if should_stop() and len(track) < total:
-                    raise Interrupted(len(track), total, delivery.output)
+                    progress(pass_.steps_done, total)
+                if should_stop() and pass_.steps_done < total:
+                    raise Interrupted(pass_.steps_done, total, delivery.output)
         _finish(pass_.source, track, folder, identity)
         return track
 
 
 def _checkpointed(
-    pass_: Propagation,
-    track: Track,
-    folder: OutputFolder,
-    identity: dict[str, str],
-    write: Callable[[Segmentation], None],
+    pass_: Propagation, track: Track, folder: OutputFolder, delivery: Delivery
 ) -> Generator[None, None, None]:
-    """Every frame of the pass, kept and written; the state is saved now and then, and at the end.
+    """Every frame of the pass, kept and written; the state is saved now and then.
 
     Closing the iterator early saves the state too.
     """
     part = _empty_track(pass_, track.model)
     try:
-        for segmentation in pass_:
-            track.add(segmentation)
-            part.add_record(track.record(segmentation.frame_index))
-            write(segmentation)
-            if len(part) == CHECKPOINT_EVERY_FRAMES:
-                folder.save_unfinished(identity, pass_.state(), part)
+        for segmentation in pass_.steps():
+            if segmentation is not None:
+                track.add(segmentation)
+                part.add_record(track.record(segmentation.frame_index))
+                _write_frame(segmentation, track, delivery)
+            if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
+                folder.save_unfinished(pass_.state(), part)
                 part = _empty_track(pass_, track.model)
             yield
     except GeneratorExit:
-        folder.save_unfinished(identity, pass_.state(), part)
+        folder.save_unfinished(pass_.state(), part)
         raise
-
-
-def _writer(track: Track, delivery: Delivery) -> Callable[[Segmentation], None]:
-    return lambda segmentation: _write_frame(segmentation, track, delivery)
 
 
 def _write_frame(segmentation: Segmentation, track: Track, delivery: Delivery) -> None:
@@ -194,15 +188,20 @@ def _confidence(track: Track, frame_index: int) -> dict[str, float | None]:
 # ---- resume
 
 
-def _identity(pass_: Propagation, model: ModelInfo) -> dict[str, str]:
-    """What a pass is made from, by name; two passes with equal identities give equal results."""
+def _identity(pass_: Propagation, model: ModelInfo, delivery: Delivery) -> dict[str, str]:
+    """What a pass is made from, by name; passes with equal identities write equal files."""
     frames = pass_.frame_range
     return {
-        "model": f"{model.sha256} {pass_.network.device.type} {pass_.network.dtype}",
-        "settings": f"{pass_.settings.to_json()} augment {','.join(pass_.augment)}",
+        "program version": __version__,
+        "model": model.sha256,
+        "device or precision": f"{pass_.network.device.type} {pass_.network.dtype}",
+        "settings": pass_.settings.to_json(),
+        "augmentation": ",".join(pass_.augment),
         "annotations": _digest(pass_.annotations),
         "frames": pass_.source.fingerprint,
         "range": f"{frames.start}-{frames.stop - 1}",
+        "choice of mattes": str(delivery.mattes),
+        "choice of probabilities": str(delivery.probabilities),
     }
 
 
@@ -213,7 +212,8 @@ def _digest(annotations: AnnotationSet) -> str:
         head = (one.frame_index, one.object_ids, one.exhaustive, tuple(one.masks.shape))
         digest.update(repr(head).encode())
         digest.update(one.masks.cpu().numpy().tobytes())
-    digest.update(repr(annotations.absences).encode())
+    shown = (annotations.absences, dict(annotations.names), dict(annotations.colors))
+    digest.update(repr(shown).encode())
     return digest.hexdigest()
 
 
@@ -236,19 +236,21 @@ def _finished(folder: OutputFolder, identity: dict[str, str]) -> Track | None:
 
 def _load_unfinished(
     pass_: Propagation, track: Track, folder: OutputFolder, identity: dict[str, str]
-) -> None:
-    """Sets the pass and the track to where the unfinished pass stood."""
+) -> bool:
+    """Sets the pass and the track to where the folder's unfinished pass stood, if there is one."""
     saved = folder.unfinished_identity()
     if saved is None:
-        _log.info("%s holds no unfinished run; starting at the beginning", folder.root)
-        return
+        return False
     _check_identity(saved, identity, folder.root)
-    state, parts = folder.load_unfinished()
-    pass_.load_state(state)
-    for part in parts:
-        for record in part.records():
-            track.add_record(record)
-    _log.info("resuming after %d frames", len(track))
+    unfinished = folder.load_unfinished()
+    if unfinished is not None:
+        state, parts = unfinished
+        for part in parts:
+            for record in part.records():
+                track.add_record(record)
+        pass_.load_state(state)
+        _log.info("resuming after %d of %d frames", pass_.steps_done, pass_.step_count)
+    return True
 
 
 def _empty_track(pass_: Propagation, model: ModelInfo) -> Track:

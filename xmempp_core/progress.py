@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import sys
 import time
@@ -32,6 +31,8 @@ def shown_progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
 
 def _move_bar(bar: tqdm, done: int, total: int) -> None:
     bar.total = total
+    if not bar.n:  # a resumed run counts its speed from where it started
+        bar.initial = bar.n = done - 1
     bar.update(done - bar.n)
 
 
@@ -46,6 +47,18 @@ class _LinePrinter:
         if done == total or time.monotonic() >= self._next:
             print(f"{self._label}: {done} of {total} frames", file=sys.stderr, flush=True)
             self._next = time.monotonic() + LINE_EVERY_SECONDS
+
+
+class Counter:
+    """Counts calls of a progress callback and hands them on."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.count = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.count += 1
+        self._progress(done, total)
 
 
 @contextmanager
@@ -67,9 +80,16 @@ def stop_request() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def peak_memory_bytes(device: torch.device) -> int:
-    """Peak memory of this process so far: on the GPU for CUDA, else of the host."""
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """Peak memory of this process so far: on the GPU for CUDA, else of the host.
+
+    None where the system does not say (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return None
+    import resource  # Unix alone has it
+
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

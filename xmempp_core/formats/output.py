@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ OVERLAY = "overlay.mp4"
 MASKS, MATTES, PROBABILITIES = "masks", "mattes", "probabilities"
 UNFINISHED = ".resume"
 _LOCK = ".lock"
+_STATE, _IDENTITY = "state.safetensors", "identity.json"
 
 
 class OutputFolder:
@@ -50,13 +51,20 @@ class OutputFolder:
         """Folder for the backward results of an unfinished pass."""
         return self.root / UNFINISHED / "spool"
 
-    def save_unfinished(
-        self, identity: dict[str, str], state: dict[str, Tensor], part: Track
-    ) -> None:
-        """Keeps the state of the pass, and the results since the last time.
+    def begin(self, identity: dict[str, str]) -> None:
+        """Notes that a pass writes here that is unfinished until `drop_unfinished`.
 
         Args:
             identity: what the pass is made from, by name.
+        """
+        self.write_json(f"{UNFINISHED}/{_IDENTITY}", identity)
+
+    def save_unfinished(self, state: dict[str, Tensor], part: Track) -> None:
+        """Keeps the state of the pass, and the results since the last time.
+
+        Killed in between, it leaves results that the older state makes again.
+
+        Args:
             state: tensors of `Propagation.state`.
             part: results that no earlier call kept.
         """
@@ -64,24 +72,26 @@ class OutputFolder:
         if len(part):
             save_track(part, folder / f"part-{len(list(folder.glob('part-*'))):05d}.xmtrack")
         on_host = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
-        write_bytes(folder / "state.safetensors", save(on_host))
-        self.write_json(f"{UNFINISHED}/identity.json", identity)
+        write_bytes(folder / _STATE, save(on_host))
 
     def unfinished_identity(self) -> dict[str, str] | None:
-        """What the unfinished pass was made from; None when there is none."""
-        if not (self.root / UNFINISHED / "state.safetensors").is_file():
-            return None
-        return _read_json(self.root / UNFINISHED / "identity.json")
+        """What the unfinished pass is made from; None when there is none."""
+        return _read_json(self.root / UNFINISHED / _IDENTITY)
 
-    def load_unfinished(self) -> tuple[dict[str, Tensor], Iterator[Track]]:
-        """The saved state of the pass, and the results kept so far, in parts."""
+    def load_unfinished(self) -> tuple[dict[str, Tensor], Iterator[Track]] | None:
+        """The saved state of the pass and the results kept so far, in parts; None before any.
+
+        Raises:
+            FormatError: the state is damaged.
+        """
         folder = self.root / UNFINISHED
+        if not (folder / _STATE).is_file():
+            return None
         try:
-            state = load_file(folder / "state.safetensors")
+            state = load_file(folder / _STATE)
         except (SafetensorError, OSError) as error:
             raise FormatError(
-                folder / "state.safetensors",
-                f"cannot be read ({error}); run again without --resume",
+                folder / _STATE, f"cannot be read ({error}); start anew with --overwrite"
             ) from error
         return state, map(load_track, sorted(folder.glob("part-*.xmtrack")))
 
@@ -89,10 +99,18 @@ class OutputFolder:
         """Forgets the unfinished pass."""
         shutil.rmtree(self.root / UNFINISHED, ignore_errors=True)
 
+    def drop_unused(self) -> None:
+        """Forgets a pass that wrote nothing and saved no state."""
+        has_state = (self.root / UNFINISHED / _STATE).is_file()
+        if not has_state and not _holds_files(self.root, UNFINISHED):
+            self.drop_unfinished()
+
 
 @contextmanager
 def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[OutputFolder]:
     """The folder, made if needed, locked against a second writer until the block ends.
+
+    A block that writes nothing leaves nothing behind.
 
     Args:
         root: the folder.
@@ -103,16 +121,27 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
         FormatError: it holds other files, is no folder, cannot be made, or is being written to.
     """
     folder = Path(root)
-    output = OutputFolder(folder)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    with _locked(folder):
+        output = OutputFolder(folder)
+        try:
+            if not overwrite:
+                _check_vacant(output, resume)
+            yield output
+        finally:
+            output.drop_unused()
+            if missing and not _holds_files(folder):
+                with suppress(OSError):  # Windows keeps the lock file while it is locked
+                    (folder / _LOCK).unlink()
+                    for path in missing:
+                        path.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Makes the folder and locks it. The lock file stays: removing it would let two writers in."""
     if folder.exists() and not folder.is_dir():
         raise FormatError(folder, "is a file; give a folder as --output")
-    continues = resume and (output.unfinished_identity() or output.report)
-    if not overwrite and not continues and _holds_files(folder):
-        raise FormatError(
-            folder,
-            "holds files already; give another --output, or --overwrite to replace them, "
-            "or --resume to go on with an interrupted run",
-        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / _LOCK)
@@ -124,14 +153,26 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
     except OSError as error:
         raise FormatError(folder, f"cannot be written to: {error.strerror or error}") from error
     try:
-        yield output
+        yield
     finally:
         lock.release()
-        (folder / _LOCK).unlink(missing_ok=True)
 
 
-def _holds_files(folder: Path) -> bool:
-    return folder.is_dir() and any(p.name != _LOCK for p in folder.iterdir())
+def _check_vacant(output: OutputFolder, resume: bool) -> None:
+    """Refuses a folder with files, unless they are of the run that is to be resumed."""
+    if not _holds_files(output.root):
+        return
+    if resume:
+        if output.unfinished_identity() or output.report:
+            return
+        problem = "holds files, but no run that could be resumed"
+    else:
+        problem = "holds files already; --resume goes on with an interrupted run"
+    raise FormatError(output.root, f"{problem}; give another --output or --overwrite")
+
+
+def _holds_files(folder: Path, *but: str) -> bool:
+    return any(p.name not in (_LOCK, *but) for p in folder.iterdir())
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
