@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from .errors import CapacityError, FormatError, InputError, SettingsError, ShapeError, XMemError
     from .features import FeatureCache
     from .formats.frames import open_frames
-    from .formats.label_maps import read_label_map, write_label_map
-    from .formats.masks import load_annotations, save_annotations
+    from .formats.label_maps import PALETTE, read_label_map, write_label_map
+    from .formats.masks import fit_masks, load_annotations, save_annotations
     from .formats.pictures import (
         OverlayVideo,
+        burn_in,
         contact_sheet,
+        display_color,
         draw_overlay,
+        to_display,
+        track_contact_sheet,
         write_matte,
         write_picture,
         write_probabilities,
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
         AbsenceRange,
         Annotation,
         AnnotationSet,
+        Features,
         FrameSource,
         Network,
         Segmentation,
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "PALETTE",
     "AbsenceRange",
     "Annotation",
     "AnnotationSet",
@@ -53,6 +59,7 @@ __all__ = [
     "CapacityError",
     "Delivery",
     "FeatureCache",
+    "Features",
     "FormatError",
     "FrameSource",
     "InputError",
@@ -70,10 +77,13 @@ __all__ = [
     "Track",
     "XMemError",
     "__version__",
+    "burn_in",
     "contact_sheet",
     "convert",
     "deliver",
+    "display_color",
     "draw_overlay",
+    "fit_masks",
     "label_map_of",
     "load_annotations",
     "load_model",
@@ -86,6 +96,8 @@ __all__ = [
     "save_annotations",
     "save_track",
     "select_candidates",
+    "to_display",
+    "track_contact_sheet",
     "write_label_map",
     "write_matte",
     "write_picture",
@@ -106,12 +118,16 @@ _MODULES = {
     ),
     "features": ("FeatureCache",),
     "formats.frames": ("open_frames",),
-    "formats.label_maps": ("read_label_map", "write_label_map"),
-    "formats.masks": ("load_annotations", "save_annotations"),
+    "formats.label_maps": ("PALETTE", "read_label_map", "write_label_map"),
+    "formats.masks": ("fit_masks", "load_annotations", "save_annotations"),
     "formats.pictures": (
         "OverlayVideo",
+        "burn_in",
         "contact_sheet",
+        "display_color",
         "draw_overlay",
+        "to_display",
+        "track_contact_sheet",
         "write_matte",
         "write_picture",
         "write_probabilities",
@@ -127,6 +143,7 @@ _MODULES = {
         "AbsenceRange",
         "Annotation",
         "AnnotationSet",
+        "Features",
         "FrameSource",
         "Network",
         "Segmentation",
