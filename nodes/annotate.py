@@ -8,6 +8,9 @@ import torch
 from comfy_api.latest import io
 
 from . import convert, draw, host, sockets
+from .annotation_sets import annotations_in, fit_annotations, with_all
+from .masks import mask_for_frame, masks_by_frame, sam3_masks
+from .numbers import numbers_of, ranges_of
 from .paint import painted_mask
 
 if TYPE_CHECKING:
@@ -99,12 +102,11 @@ class AddAnnotation(io.ComfyNode):
         annotations: AnnotationSet | None = None,
     ) -> io.NodeOutput:
         """The set with the annotation; shows the frame, and the frame with all objects drawn."""
-        from ..xmempp_core import AnnotationSet
-        from ..xmempp_core.formats.pictures import to_display
+        from ..xmempp_core import AnnotationSet, to_display
 
         source = convert.frames_of(frames)
         convert.check_frame_index(frame_index, source)
-        given = convert.fit_annotations(annotations or AnnotationSet(), source)
+        given = fit_annotations(annotations or AnnotationSet(), source)
         frame = to_display(source.frame(frame_index))
         chosen = _mask_of(frame, source, frame_index, image, mask, given, absent=absent)
         result = _with_mask(given, frame_index, object_id, chosen)
@@ -132,7 +134,7 @@ def _mask_of(
     if image.strip():
         shown = draw.frame_and_objects(frame, given.at(frame_index), given.colors)
         return painted_mask(host.input_file(image), shown, frame_index)
-    return None if mask is None else convert.mask_for_frame(mask, frame_index, source)
+    return None if mask is None else mask_for_frame(mask, frame_index, source)
 
 
 def _with_mask(
@@ -148,7 +150,7 @@ def _with_mask(
 def _with_absences(annotations: AnnotationSet, object_id: int, text: str) -> AnnotationSet:
     from ..xmempp_core import AbsenceRange
 
-    for first, last in convert.ranges_of(text, "absent_frames"):
+    for first, last in ranges_of(text, "absent_frames"):
         annotations = annotations.with_absence(AbsenceRange(object_id, first, last))
     return annotations
 
@@ -246,9 +248,9 @@ class AnnotationsFromMasks(io.ComfyNode):
             raise InputError("neither masks nor folder is given; link masks or name a folder")
         result = annotations or AnnotationSet()
         if folder.strip():
-            result = convert.with_all(result, convert.annotations_in(host.input_file(folder)))
+            result = with_all(result, annotations_in(host.input_file(folder)))
         if masks is not None:
-            indices = convert.numbers_of(frame_indices, "frame_indices")
+            indices = numbers_of(frame_indices, "frame_indices")
             result = _with_masks(result, masks, indices, object_id)
         return io.NodeOutput(result)
 
@@ -265,9 +267,9 @@ def _with_masks(
     if not indices:
         raise InputError("frame_indices is empty; write the frames of the masks, such as 0, 24")
     if isinstance(masks, dict):
-        by_frame = convert.sam3_masks(masks, indices)
+        by_frame = sam3_masks(masks, indices)
     else:
-        by_frame = convert.masks_by_frame(masks, indices)
+        by_frame = masks_by_frame(masks, indices)
     for frame_index, objects in by_frame.items():
         ids = tuple(range(object_id, object_id + len(objects)))
         result = result.with_annotation(Annotation(frame_index, ids, objects))

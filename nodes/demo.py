@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from comfy_api.latest import io
 
 from . import host, sockets
+
+CLIP = Path(__file__).parents[1] / "xmempp_core" / "assets" / "demo" / "bigbuckbunny.mp4"
 
 
 class LoadDemoShot(io.ComfyNode):
@@ -32,8 +36,7 @@ class LoadDemoShot(io.ComfyNode):
     def execute(cls) -> io.NodeOutput:
         """The clip and its annotations."""
         from ..xmempp_core import load_annotations, open_frames
-        from .convert import DEMO_CLIP
 
-        annotations = load_annotations(DEMO_CLIP.parent, open_frames(DEMO_CLIP))
+        annotations = load_annotations(CLIP.parent, open_frames(CLIP))
         named = annotations.named(1, "bunny").named(2, "boulder")
-        return io.NodeOutput(host.video_from_file(DEMO_CLIP), named)
+        return io.NodeOutput(host.video_from_file(CLIP), named)

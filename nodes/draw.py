@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from ..xmempp_core import FrameSource, Track
-    from ..xmempp_core.types import Annotation, Segmentation
+    from ..xmempp_core import Annotation, FrameSource, Segmentation, Track
 
 Colors = Mapping[int, tuple[int, int, int]]
 Style = Callable[["Tensor", "Tensor", Colors], "Tensor"]
@@ -26,7 +25,7 @@ PREVIEW_WIDTH = 512
 
 def overlay(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
     """(H, W, 3) uint8: the frame with each object tinted and outlined."""
-    from ..xmempp_core.formats.pictures import draw_overlay
+    from ..xmempp_core import draw_overlay
 
     return draw_overlay(frame, labels, colors)
 
@@ -35,7 +34,7 @@ def outline(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
     """(H, W, 3) uint8: the frame with a line along the edge of each object."""
     import cv2
 
-    from ..xmempp_core.formats.pictures import display_color
+    from ..xmempp_core import display_color
 
     drawn = frame.numpy().copy()
     for object_id in (int(i) for i in labels.unique() if i):
@@ -86,14 +85,14 @@ def preview_of(segmentation: Segmentation, source: FrameSource) -> Image:
 
 def overview(track: Track, source: FrameSource) -> Tensor:
     """(H, W, 3) uint8: overlays of some frames side by side, with their numbers."""
-    from ..xmempp_core.formats.pictures import track_contact_sheet
+    from ..xmempp_core import track_contact_sheet
 
     return track_contact_sheet(track, source, count=OVERVIEW_FRAMES)
 
 
 def numbered_overlay(frame_index: int, track: Track, source: FrameSource) -> Tensor:
     """(h, w, 3) uint8: a small overlay of a frame with its number burnt in."""
-    from ..xmempp_core.formats.pictures import burn_in
+    from ..xmempp_core import burn_in
 
     frame, labels = source.frame(frame_index), track.label_map(frame_index)
     return burn_in(_small_overlay(frame, labels, track.annotations.colors), str(frame_index))
@@ -103,7 +102,7 @@ def write_film(
     path: Path, track: Track, source: FrameSource, style: str, step: Callable[[int], None]
 ) -> None:
     """An mp4 of all frames of a track; `step` is told how many are written."""
-    from ..xmempp_core.formats.pictures import OverlayVideo, to_display
+    from ..xmempp_core import OverlayVideo, to_display
 
     draw, colors = STYLES[style], track.annotations.colors
     with OverlayVideo(path, source.frame_rate) as film:
@@ -117,7 +116,7 @@ def _small_overlay(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
     """An overlay at the size of a preview; smaller frames stay as they are."""
     import cv2
 
-    from ..xmempp_core.formats.pictures import to_display
+    from ..xmempp_core import to_display
 
     height, width = labels.shape
     scale = min(1.0, PREVIEW_WIDTH / width)

@@ -5,6 +5,7 @@ ComfyUI and the core are imported inside the functions, so that loading the pack
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import time
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from ..xmempp_core.runtime import Runtime
+    from ..xmempp_core import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -316,6 +317,5 @@ def file_of_video(video: Any) -> Path | None:
 
 def has_node(class_type: str) -> bool:
     """Whether the running ComfyUI knows a node."""
-    import nodes
-
-    return class_type in nodes.NODE_CLASS_MAPPINGS
+    # by name, as the pack's own folder is called nodes, too
+    return class_type in importlib.import_module("nodes").NODE_CLASS_MAPPINGS

@@ -12,10 +12,8 @@ from comfy_api.latest import io
 from . import download, host, sockets
 
 if TYPE_CHECKING:
-    from ..xmempp_core import FeatureCache, FrameSource, PropagationSettings
+    from ..xmempp_core import FeatureCache, FrameSource, Network, PropagationSettings, Runtime
     from ..xmempp_core.features import CacheStatistics
-    from ..xmempp_core.runtime import Runtime
-    from ..xmempp_core.types import Network
 
 log = logging.getLogger(__name__)
 
@@ -165,8 +163,7 @@ def _model_source(model: str) -> str | Path:
 
 
 def _download(model: download.RemoteModel) -> Path:
-    from ..xmempp_core import load_model
-    from ..xmempp_core.runtime import Runtime
+    from ..xmempp_core import Runtime, load_model
 
     log.info("downloading %s into %s", model.url, host.models_folder())
     progress = host.Progress(100)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from . import convert, host, sockets
+from .annotation_sets import Positions, annotations_in
+from .results import check_same_clip
 
 if TYPE_CHECKING:
     from ..xmempp_core import AnnotationSet, Track
@@ -51,7 +53,7 @@ class SaveAnnotations(io.ComfyNode):
         path, name = host.output_file(folder)
         last_frame = annotations.frame_indices[-1]
         size = next(iter(annotations)).size
-        save_annotations(annotations, path, convert.Positions(size, last_frame + 1))
+        save_annotations(annotations, path, Positions(size, last_frame + 1))
         return io.NodeOutput(name, ui={"text": (name,)})
 
 
@@ -85,7 +87,7 @@ class LoadAnnotations(io.ComfyNode):
     @classmethod
     def execute(cls, folder: str) -> io.NodeOutput:
         """The set."""
-        return io.NodeOutput(convert.annotations_in(host.input_file(folder)))
+        return io.NodeOutput(annotations_in(host.input_file(folder)))
 
 
 class SaveTrack(io.ComfyNode):
@@ -159,7 +161,7 @@ class LoadTrack(io.ComfyNode):
         from ..xmempp_core import load_track
 
         track = load_track(host.input_file(filename))
-        convert.check_same_clip(track, convert.frames_of(frames))
+        check_same_clip(track, convert.frames_of(frames))
         return io.NodeOutput(track)
 
 

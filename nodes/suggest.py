@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from . import convert, draw, host, sockets
+from .results import check_same_clip
 from .track import WHEN_MEMORY_ENDS, propagated, settings_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class SelectCandidates(io.ComfyNode):
         settings = settings_of({}) if track is None else track.settings
         if track is None:
             track = propagated(model, source, annotations, settings)
-        convert.check_same_clip(track, source)
+        check_same_clip(track, source)
         with host.working(WHEN_MEMORY_ENDS):
             chosen = select_candidates(
                 model.network(settings),

@@ -11,14 +11,19 @@ import torch
 from comfy_api.latest import io
 
 from . import convert, draw, host, sockets
+from .annotation_sets import fit_annotations
+from .results import check_same_clip, frames_in_track, mask_from_track, object_ids_of
 
 if TYPE_CHECKING:
-    from ..xmempp_core import AnnotationSet, FrameSource, PropagationSettings, Track
-    from ..xmempp_core.types import Segmentation
+    from ..xmempp_core import AnnotationSet, FrameSource, PropagationSettings, Segmentation, Track
     from .model import LoadedModel
 
 log = logging.getLogger(__name__)
 
+NOTHING_PAINTED = (
+    "Nothing is annotated yet: right-click Add Permanent Annotation > Open in Mask Editor, "
+    "paint, save, run again."
+)
 WHEN_MEMORY_ENDS = (
     "Lower internal_size, or long_term_max_elements and working_memory_max_frames "
     "(advanced inputs), or choose precision float16 in Load XMem++."
@@ -175,9 +180,9 @@ class Propagate(io.ComfyNode):
     ) -> io.NodeOutput:
         """The track; shows overlays of some frames."""
         if not annotations.object_ids:
-            host.show_text(cls.hidden.unique_id, convert.NOTHING_PAINTED)
-            log.warning(convert.NOTHING_PAINTED)
-            return io.NodeOutput(host.blocked(), ui={"text": (convert.NOTHING_PAINTED,)})
+            host.show_text(cls.hidden.unique_id, NOTHING_PAINTED)
+            log.warning(NOTHING_PAINTED)
+            return io.NodeOutput(host.blocked(), ui={"text": (NOTHING_PAINTED,)})
         source = convert.frames_of(frames)
         track = propagated(model, source, annotations, settings_of(values), augment)
         return io.NodeOutput(track, ui=host.show_pictures([draw.overview(track, source)]))
@@ -193,7 +198,7 @@ def propagated(
     """The track of a pass, with progress, preview and Cancel, and with the model's features."""
     from ..xmempp_core import Track, parse_augmentations, propagate
 
-    fitted = convert.fit_annotations(annotations, source)
+    fitted = fit_annotations(annotations, source)
     with host.working(WHEN_MEMORY_ENDS):
         cache = model.shelf.cache_for(source, settings)
         before = cache.statistics
@@ -274,12 +279,12 @@ class TrackToMask(io.ComfyNode):
         cls, track: Track, object_ids: str, first_frame: int, frame_count: int, binary: bool
     ) -> io.NodeOutput:
         """The masks."""
-        ids = convert.object_ids_of(object_ids, track)
-        indices = convert.frames_in_track(track, first_frame, frame_count)
+        ids = object_ids_of(object_ids, track)
+        indices = frames_in_track(track, first_frame, frame_count)
         masks = torch.empty(len(indices), *track.size)
         progress = host.Progress(len(indices))
         for place, frame_index in enumerate(indices):
-            masks[place] = convert.mask_from_track(track, frame_index, ids, binary=binary)
+            masks[place] = mask_from_track(track, frame_index, ids, binary=binary)
             progress.step(place + 1)
         return io.NodeOutput(host.to_output(masks))
 
@@ -314,7 +319,7 @@ class TrackPreview(io.ComfyNode):
     def execute(cls, track: Track, frames: Any, style: str) -> io.NodeOutput:
         """A film in the temp folder."""
         source = convert.frames_of(frames)
-        convert.check_same_clip(track, source)
+        check_same_clip(track, source)
         progress = host.Progress(len(track))
         path = host.temporary_file(".mp4")
         draw.write_film(path, track, source, style, progress.step)

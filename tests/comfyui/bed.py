@@ -7,6 +7,7 @@ holds one bed, as ComfyUI keeps its state in modules.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import sys
@@ -19,8 +20,13 @@ from typing import Any
 from get_comfyui import cache_folder
 
 PACK = Path(__file__).parents[2]
-HERE = Path(__file__).parent
+TEST_PACK = Path(__file__).parent / "test_pack"
 Graph = dict[str, Any]
+
+
+def module_name(pack: Path) -> str:
+    """The name under which ComfyUI imports a pack."""
+    return str(pack).replace(".", "_x_")
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,15 @@ class Bed:
         self.server.events = []
         self._executor.execute(prompt, prompt_id, {"client_id": "bed"}, outputs)
         return self._result()
+
+    @property
+    def received(self) -> dict[str, Any]:
+        """What the sinks of the test pack got, by label."""
+        return sys.modules[module_name(TEST_PACK)].RECEIVED
+
+    def pack_module(self, path: str) -> Any:
+        """A module of the pack as ComfyUI loaded it, by its dotted path."""
+        return importlib.import_module(f"{module_name(PACK)}.{path}")
 
     def interrupt(self) -> None:
         """What the Cancel button does."""

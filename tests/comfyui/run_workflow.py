@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bed import HERE, PACK, Bed
+from bed import PACK, TEST_PACK, Bed
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         base = (arguments.base or Path(temporary)).resolve()
         base.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
-        bed = Bed(base, [arguments.pack.resolve(), HERE / "fake_sam3"])
+        bed = Bed(base, [arguments.pack.resolve(), TEST_PACK])
         print(f"ComfyUI is ready after {time.perf_counter() - start:.1f} s")
         failed = sum(not _run(bed, path) for path in workflows)
         return 1 if failed else 0

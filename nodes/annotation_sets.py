@@ -1,0 +1,99 @@
+"""Sets of annotations: fitted to a clip, read from a folder, joined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..xmempp_core import Annotation, AnnotationSet, FrameSource, Size
+
+MAX_POSITIONS = 100_000
+"""Frames that a clip not at hand is taken to have at most."""
+
+
+def fit_annotations(annotations: AnnotationSet, source: FrameSource) -> AnnotationSet:
+    """Annotations at the size of the frames, checked against the length of the clip.
+
+    Raises:
+        InputError: a frame is past the end.
+        ShapeError: masks of another aspect ratio.
+    """
+    for annotation in annotations:
+        check_annotated(annotation, source)
+    if all(a.size == source.size for a in annotations):
+        return annotations
+    return replace(annotations, annotations=tuple(_fit(a, source.size) for a in annotations))
+
+
+def check_annotated(annotation: Annotation, source: FrameSource) -> None:
+    """Raises InputError when an annotation lies past the end of the clip."""
+    from ..xmempp_core import InputError
+
+    if annotation.frame_index >= len(source):
+        raise InputError(
+            f"frame {annotation.frame_index} is annotated, but the clip has {len(source)} frames "
+            f"(0 to {len(source) - 1}); take it out with Remove Permanent Annotation, or link the "
+            "clip it was made for"
+        )
+
+
+def _fit(annotation: Annotation, size: Size) -> Annotation:
+    from ..xmempp_core import fit_masks
+
+    if not len(annotation.masks):
+        return replace(annotation, masks=annotation.masks.new_zeros(0, *size))
+    what = f"masks of frame {annotation.frame_index}"
+    return replace(annotation, masks=fit_masks(annotation.masks, size, what))
+
+
+class Positions:
+    """The frames of a clip that is not at hand: numbered and named by position.
+
+    Args:
+        size: size of the masks.
+        count: number of frames.
+    """
+
+    def __init__(self, size: Size, count: int) -> None:
+        self.size = size
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def number(self, index: int) -> int:
+        """The position."""
+        return index
+
+    def name(self, index: int) -> str:
+        """Five digits."""
+        return f"{index:05d}"
+
+
+def annotations_in(folder: Path) -> AnnotationSet:
+    """The annotations of a folder of label maps whose file names number the frames from 0.
+
+    Raises:
+        FormatError: the folder holds no label map, or one cannot be read.
+    """
+    from ..xmempp_core import FormatError, Size, load_annotations, read_label_map
+
+    first = next(iter(sorted(folder.glob("*.png"))), None) if folder.is_dir() else None
+    if first is None:
+        raise FormatError(folder, "is no folder of label maps (PNG named by frame number)")
+    size = Size(*read_label_map(first).shape)
+    return load_annotations(folder, Positions(size, MAX_POSITIONS))
+
+
+def with_all(annotations: AnnotationSet, newer: AnnotationSet) -> AnnotationSet:
+    """A set with everything that a newer one says."""
+    for annotation in newer:
+        annotations = annotations.with_annotation(annotation)
+    return replace(
+        annotations,
+        names={**annotations.names, **newer.names},
+        colors={**annotations.colors, **newer.colors},
+        absences=(*annotations.absences, *newer.absences),
+    )
