@@ -168,7 +168,7 @@ def working(advice: str) -> Iterator[None]:
     if ran_out:  # raised here, so that no traceback holds on to the tensors of the pass
         mm.unload_all_models()
         mm.soft_empty_cache()
-        raise CapacityError(f"The GPU ran out of memory; what was taken is free again. {advice}")
+        raise CapacityError(f"The device ran out of memory; what was taken is free again. {advice}")
 
 
 def input_file(name: str) -> Path:
@@ -192,7 +192,7 @@ def input_file(name: str) -> Path:
         path = _inside(Path(folder), plain.strip())
         if path.exists():
             return path
-    where = "output folder" if named_folder == folders[1] else "input or output folder"
+    where = f"{Path(named_folder).name} folder" if named_folder else "input or output folder"
     raise FormatError(
         plain.strip(), f"there is nothing of that name in ComfyUI's {where}; check the name"
     )
