@@ -22,14 +22,19 @@ class FrameRows(NamedTuple):
     """(L, R) float32"""
     query: Tensor
     """(L, R) float32"""
+    memory_norm: float
+    """mean length of the memory rows"""
+    query_norm: float
+    """mean length of the query rows"""
 
 
 def rows_of(key: Tensor, shrinkage: Tensor, selection: Tensor) -> FrameRows:
     """Rows of a frame from its maps key (CK, h, w), shrinkage (1, h, w), selection (CK, h, w)."""
     tokens = tokens_of(key)
-    return FrameRows(
-        memory_rows(tokens, tokens_of(shrinkage)[:, 0]), query_rows(tokens, tokens_of(selection))
-    )
+    memory = memory_rows(tokens, tokens_of(shrinkage)[:, 0])
+    query = query_rows(tokens, tokens_of(selection))
+    norms = (float(rows.norm(dim=1).mean()) for rows in (memory, query))
+    return FrameRows(memory, query, *norms)
 
 
 def composite_key(key: Tensor, presence: Tensor, alpha: float) -> Tensor:
@@ -52,14 +57,17 @@ def dissimilarity(chosen: FrameRows, other: FrameRows) -> float:
     """
     left = torch.cat([chosen.memory, other.memory], 1)
     right = torch.cat([other.query, -chosen.query], 1).t()
-    rows = left.shape[0]
-    if left.device.type == "cpu":
-        rows = max(16, _BLOCK_BYTES // (4 * right.shape[1]))
-    total = left.new_zeros((), dtype=torch.float64)
-    for block in left.split(rows):
-        total += (block @ right).relu_().sum()
-    mean = float(total) / (left.shape[0] * right.shape[1])
+    blocks = left.split(_block_rows(left, right))
+    total = sum(float((block @ right).relu_().sum()) for block in blocks)
+    mean = total / (left.shape[0] * right.shape[1])
     return mean if mean > _ROUNDING * _summand_size(chosen, other) else 0.0
+
+
+def _block_rows(left: Tensor, right: Tensor) -> int:
+    """Rows that are computed at a time: all of them on a GPU."""
+    if left.device.type != "cpu":
+        return left.shape[0]
+    return max(16, _BLOCK_BYTES // (4 * right.shape[1]))
 
 
 def presence_of_cells(strongest: Tensor, height: int, width: int) -> Tensor:
@@ -74,5 +82,4 @@ def presence_of_cells(strongest: Tensor, height: int, width: int) -> Tensor:
 
 def _summand_size(one: FrameRows, other: FrameRows) -> float:
     """A bound on the mean size of the two similarities that are subtracted (Cauchy-Schwarz)."""
-    sizes = [rows.norm(dim=1).mean() for rows in (one.memory, other.query, other.memory, one.query)]
-    return float(sizes[0] * sizes[1] + sizes[2] * sizes[3])
+    return one.memory_norm * other.query_norm + other.memory_norm * one.query_norm

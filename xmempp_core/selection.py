@@ -16,8 +16,10 @@ from torch import Tensor
 
 from .dissimilarity import FrameRows, dissimilarity
 
-_ROWS_KEPT = 64
-"""Frames whose rows are kept at hand; the chosen ones are asked for again and again."""
+Compare = Callable[[int, int], float]
+
+_ROWS_KEPT = 128
+"""Frames whose rows are kept at hand: the chosen and the leading ones are asked for again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +48,14 @@ def choose_frames(
         rows: gives the rows of a frame.
         proposable, annotated, k, weights: as for `choose_greedily`.
     """
-    chosen_rows = lru_cache(_ROWS_KEPT)(rows)
+    at_hand = lru_cache(_ROWS_KEPT)(rows)
     return choose_greedily(
-        lambda i, j: dissimilarity(chosen_rows(i), rows(j)), proposable, annotated, k, weights
+        lambda i, j: dissimilarity(at_hand(i), at_hand(j)), proposable, annotated, k, weights
     )
 
 
 def choose_greedily(
-    compare: Callable[[int, int], float],
+    compare: Compare,
     proposable: Sequence[bool],
     annotated: Sequence[int],
     k: int,
@@ -93,7 +95,7 @@ class _Bounds:
 
     def __init__(
         self,
-        compare: Callable[[int, int], float],
+        compare: Compare,
         proposable: Sequence[bool],
         annotated: Sequence[int],
         weights: Sequence[float] | None,
