@@ -332,12 +332,11 @@ class _Spool:
     def put(self, frame_index: int, probabilities: Tensor) -> None:
         fixed = (probabilities[1:].cpu() * 65535).round().numpy().astype(np.uint16)
         header = np.array(fixed.shape, dtype=np.int64).tobytes()
-        path = self._path(frame_index)
         try:
-            path.write_bytes(header + zlib.compress(fixed.tobytes(), 1))
+            self._path(frame_index).write_bytes(header + zlib.compress(fixed.tobytes(), 1))
         except OSError as error:
             raise CapacityError(
-                f"the backward results cannot be kept in {path.parent} ({error.strerror}); "
+                f"the backward results cannot be kept in {self._directory} ({error.strerror}); "
                 "free space there or use another direction"
             ) from error
 

@@ -33,13 +33,21 @@ def save_track(track: Track, path: str | Path) -> None:
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         frames = []
         for record in track.records():
-            archive.writestr(_entry_name("probabilities", record.frame_index), record.probabilities)
-            archive.writestr(_entry_name("labels", record.frame_index), record.labels)
+            index = record.frame_index
+            archive.writestr(_entry(_entry_name("probabilities", index)), record.probabilities)
+            archive.writestr(_entry(_entry_name("labels", index)), record.labels)
             frames.append(_frame_content(record))
         for name, data in annotation_files(track.annotations, track.shot):
-            archive.writestr(_ANNOTATIONS + name, data)
+            archive.writestr(_entry(_ANNOTATIONS + name), data)
         header = {"format": FORMAT_NAME, "version": _VERSION, **track.header(), "frames": frames}
-        archive.writestr(_HEADER, json.dumps(header), zipfile.ZIP_DEFLATED)
+        archive.writestr(_entry(_HEADER), json.dumps(header), zipfile.ZIP_DEFLATED)
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An entry without a date, so that equal tracks make equal files."""
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = 0o644 << 16
+    return entry
 
 
 def load_track(path: str | Path) -> Track:
