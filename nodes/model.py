@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,6 @@ from . import download, host, sockets
 
 if TYPE_CHECKING:
     from ..xmempp_core import FeatureCache, FrameSource, Network, PropagationSettings, Runtime
-    from ..xmempp_core.features import CacheStatistics
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,15 @@ class CacheShelf:
             self._key, self._cache = key, FeatureCache(self._max_bytes)
         return self._cache
 
-    def report(self, before: CacheStatistics) -> None:
-        """Writes into the log what a pass took from the cache, and how full it is."""
-        if self._cache is None:
-            return
-        now = self._cache.statistics
+    @contextmanager
+    def reported(
+        self, source: FrameSource, settings: PropagationSettings
+    ) -> Iterator[FeatureCache]:
+        """The cache for a pass; afterwards the log says what it spared, and how full it is."""
+        cache = self.cache_for(source, settings)
+        before = cache.statistics
+        yield cache
+        now = cache.statistics
         log.info(
             "features: %d frames reused, %d encoded; %.0f of at most %.0f MB held",
             *(now.hits - before.hits, now.misses - before.misses),

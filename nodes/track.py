@@ -96,12 +96,12 @@ def advanced_inputs() -> list[io.Input]:
     return [
         io.Combo.Input(
             "absence",
-            options=["memory", "presence"],
-            default="memory",
+            options=["presence", "memory"],
+            default="presence",
             optional=True,
             advanced=True,
-            tooltip="How a frame where an object is absent acts on other frames. memory: like any "
-            "annotation. presence: it also lowers the object's evidence where they look alike.",
+            tooltip="How a frame where an object is absent acts on other frames. presence: it lowers "
+            "the object's evidence on frames that look alike. memory: like any annotation.",
         ),
         io.Boolean.Input(
             "long_term_memory",
@@ -199,9 +199,8 @@ def propagated(
     from ..xmempp_core import Track, parse_augmentations, propagate
 
     fitted = fit_annotations(annotations, source)
-    with host.working(WHEN_MEMORY_ENDS):
-        cache = model.shelf.cache_for(source, settings)
-        before = cache.statistics
+    shelf = model.shelf
+    with host.working(WHEN_MEMORY_ENDS), shelf.reported(source, settings) as cache:
         segmentations = propagate(
             model.network(settings),
             source,
@@ -210,15 +209,13 @@ def propagated(
             augment=parse_augmentations(augment),
             cache=cache,
         )
-        track = Track.collect(
+        return Track.collect(
             _shown(segmentations, source),
             source=source,
             annotations=fitted,
             settings=settings,
             model=model.info,
         )
-        model.shelf.report(before)
-    return track
 
 
 def _shown(segmentations: Iterator[Segmentation], source: FrameSource) -> Iterator[Segmentation]:

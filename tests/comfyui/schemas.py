@@ -61,7 +61,10 @@ def _input(name: str, declared: tuple[Any, ...], *, optional: bool) -> dict[str,
     kind, options = declared[0], dict(declared[1]) if len(declared) > 1 else {}
     if isinstance(kind, list):
         kind, options = "COMBO", {"options": kind, **options}
-    kept = {key: options[key] for key in KEPT if key in options}
+    # what is False or None by default is left out by one API and written by the other
+    kept = {key: options[key] for key in KEPT if options.get(key) not in (None, False)}
+    if "default" in options:
+        kept["default"] = options["default"]
     if kind == "COMFY_DYNAMICCOMBO_V3":
         kept["options"] = [one["key"] for one in options["options"]]
     return {"id": name, "type": _plain(kind), "optional": optional, **kept}
