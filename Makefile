@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo_output
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow test-comfyui test-browser lint format clean
 
 $(VENV)/.ready: requirements.txt constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +19,12 @@ test: $(VENV)/.ready
 
 test-slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m slow
+
+test-comfyui: $(VENV)/.ready
+	.ci/comfyui $(BIN)/python
+
+test-browser: $(VENV)/.ready
+	.ci/browser $(BIN)/python
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -100,8 +100,8 @@ def advanced_inputs() -> list[io.Input]:
             default="presence",
             optional=True,
             advanced=True,
-            tooltip="How a frame where an object is absent acts on other frames. presence: it lowers "
-            "the object's evidence on frames that look alike. memory: like any annotation.",
+            tooltip="How a frame where an object is absent acts on other frames. presence: it "
+            "lowers the object's evidence where they look alike. memory: like any annotation.",
         ),
         io.Boolean.Input(
             "long_term_memory",

@@ -54,10 +54,13 @@ def unpack(folder: Path) -> None:
 
 
 def install(folder: Path, python: Path) -> None:
-    """ComfyUI's requirements for an interpreter, leaving its torch alone."""
+    """ComfyUI's requirements for an interpreter, leaving its torch alone; once for each venv."""
     lines = (folder / "requirements.txt").read_text().splitlines()
     wanted = [line for line in lines if not SKIPPED.search(line)]
-    _pip(python, "install", "--constraint", str(CONSTRAINTS), *wanted)
+    done = python.absolute().parents[1] / "comfyui-requirements.txt"
+    if not done.is_file() or done.read_text().splitlines() != wanted:
+        _pip(python, "install", "--constraint", str(CONSTRAINTS), *wanted)
+        done.write_text("\n".join(wanted) + "\n")
 
 
 def _pip(python: Path, *arguments: str) -> None:
