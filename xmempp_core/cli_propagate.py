@@ -111,8 +111,8 @@ def run_propagate(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     augment = parse_augmentations(options.augment)
     runtime = Runtime.choose(options.device, options.dtype)
-    source, annotations = inputs_from(options)
     _check_output(options)
+    source, annotations = inputs_from(options)
     frame_range = parse_range(options.range, source) if options.range else None
     network = load_model(options.model, runtime)
     pass_ = Propagation(

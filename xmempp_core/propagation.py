@@ -13,6 +13,7 @@ import weakref
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal
 
@@ -104,6 +105,7 @@ class Propagation:
         self._order = _channel_order(annotations)
         self._by_frame = {a.frame_index: a for a in annotations}
         self._steps = _plan(annotations.frame_indices, frames, self.settings.direction)
+        self._counted = [0, *accumulate(int(step.action != "skip") for step in self._steps)]
         self._position = 0
         self._size = internal_size(source.size, self.settings.internal_size)
         bank = MemoryBank(len(self._order), self.settings)
@@ -121,13 +123,13 @@ class Propagation:
 
     @property
     def step_count(self) -> int:
-        """Frames computed in the whole pass, those included that yield nothing by themselves."""
-        return len(self._steps)
+        """Frames of the whole pass; "bidirectional" counts them in both directions."""
+        return self._counted[-1]
 
     @property
     def steps_done(self) -> int:
         """How many of `step_count` are done."""
-        return self._position
+        return self._counted[self._position]
 
     def __iter__(self) -> Iterator[Segmentation]:
         return (one for one in self.steps() if one is not None)

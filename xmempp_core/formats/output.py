@@ -121,9 +121,11 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
         FormatError: it holds other files, is no folder, cannot be made, or is being written to.
     """
     folder = Path(root)
+    output = OutputFolder(folder)
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    if folder.is_dir() and not overwrite and not (folder / _LOCK).exists():
+        _check_vacant(output, resume)  # so that not even a lock file is left in it
     with _locked(folder):
-        output = OutputFolder(folder)
         try:
             if not overwrite:
                 _check_vacant(output, resume)

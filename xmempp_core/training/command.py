@@ -119,7 +119,9 @@ def run_train(args: argparse.Namespace) -> int:
 def add_pack_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `pack-training-data` to a parser."""
     _add_data_arguments(parser)
-    parser.add_argument("--output", type=Path, required=True, metavar="FILE.zip")
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE.zip", help="the file to write"
+    )
 
 
 def run_pack(args: argparse.Namespace) -> int:
