@@ -6,7 +6,7 @@ Channels are the positions of objects in order of their first annotation; ids st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from .memory import EntryId, MemoryBank, Recall, frame_tokens
 from .network.ops import aggregate
 from .pixels import pad, resize_masks, unpad
+from .presence import weigh_presence
 from .settings import PropagationSettings
 from .types import Features, Network, Size
 
@@ -117,7 +118,7 @@ def add_permanent(
     masks = pad(aggregate(given.masks)[1:], features.padding)
     sensory = state.network.initial_sensory(len(given.channels), features)
     values, _ = state.network.memorize(features, encoded.frame, masks, sensory)
-    tokens = frame_tokens(features, values, given.channels, state.bank.object_count)
+    tokens = frame_tokens(features, values, masks, given.channels, state.bank.object_count)
     state.bank.add_permanent(entry, tokens if keep is None else tokens.chosen(keep))
     state.known_objects = max(state.known_objects, max(given.channels) + 1)
 
@@ -162,7 +163,9 @@ def memorize(state: Pass, encoded: EncodedFrame, probabilities: Tensor, *, store
     sensory = state.sensory_for(features)
     values, reinforced = state.network.memorize(features, encoded.frame, probabilities[1:], sensory)
     if store:
-        state.bank.add_working(frame_tokens(features, values, range(n), state.bank.object_count))
+        state.bank.add_working(
+            frame_tokens(features, values, probabilities[1:], range(n), state.bank.object_count)
+        )
     state.bank.enforce_limits(encoded.cells)
     return reinforced
 
@@ -206,7 +209,10 @@ def _predict_known(state: Pass, encoded: EncodedFrame, known_before: int) -> Pre
     prediction = predict(state, encoded)
     state.known_objects = known_now
     state.bank.count_usage(prediction.recall.usage)
-    return prediction
+    if state.settings.absence == "memory":
+        return prediction
+    weighed = weigh_presence(state.bank, encoded.features, prediction.probabilities)
+    return replace(prediction, probabilities=weighed)
 
 
 def _memorize_due(

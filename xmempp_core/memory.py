@@ -27,10 +27,13 @@ from .network.ops import (
     tokens_of,
     top_k_affinity,
 )
+from .pixels import cell_coverage
 from .settings import PropagationSettings
 from .types import Features
 
 INITIAL_LIFE = 1e-7
+# Aggregation leaves 1e-7 of an empty mask.
+ABSENT_COVERAGE = 1e-5
 # Bytes of similarities held at once; more queries than fit are read in several rounds.
 SIMILARITY_BYTES = 256 * 2**20
 
@@ -75,6 +78,8 @@ class Tokens:
     """(N, L, CV), one for each channel of the bank; what stands where `valid` is false is unread"""
     valid: Tensor
     """(N, L) bool: which objects have a value"""
+    coverage: Tensor
+    """(N, L) float32: share of the cell that the object's mask covers"""
 
     def chosen(self, keep: Tensor) -> Tokens:
         """The tokens that a (L,) mask or index keeps."""
@@ -84,6 +89,7 @@ class Tokens:
             self.selection[keep],
             self.values[:, keep],
             self.valid[:, keep],
+            self.coverage[:, keep],
         )
 
 
@@ -117,7 +123,7 @@ class MemoryBank:
 
         Args:
             name: key (L, CK), shrinkage (L,), selection (L, CK), use (L,), life (L,),
-                valid (N, L) or values (N, L, CV).
+                valid (N, L), coverage (N, L) or values (N, L, CV).
             store: permanent, long_term or working.
         """
         permanent, long_term = self.counts.permanent, self._long_count
@@ -212,6 +218,34 @@ class MemoryBank:
         maps = result.transpose(1, 2).unflatten(2, features.key.shape[1:])  # (N, CV, h, w)
         return Recall(maps, usage[self.counts.permanent :])
 
+    def evidence(self, features: Features, channel: int) -> Tensor | None:
+        """(h, w) how much more like the object than like the frames without it each cell is.
+
+        The best similarity to a permanent cell of the object, less the best to a cell of the
+        entries where it is absent. None when it is absent from no entry, or seen in none.
+        """
+        own = self.view("coverage", "permanent")[channel] > 0.5
+        other = self._absent_tokens(channel)
+        if not (own.any() and other.any()):
+            return None
+        rows = self._buffers["rows"][: own.numel()]
+        key, selection = tokens_of(features.key), tokens_of(features.selection)
+        result = torch.cat(
+            [
+                similarity_of(rows[own], key[q], selection[q]).amax(1)
+                - similarity_of(rows[other], key[q], selection[q]).amax(1)
+                for q in self._rounds(key.shape[0], None)
+            ]
+        )
+        return result.unflatten(0, features.key.shape[1:])
+
+    def _absent_tokens(self, channel: int) -> Tensor:
+        """(L,) bool over permanent memory: tokens of the entries where the object is absent."""
+        coverage = self.view("coverage", "permanent")[channel].split(self._entry_tokens)
+        valid = self.view("valid", "permanent")[channel].split(self._entry_tokens)
+        pairs = zip(coverage, valid, strict=True)
+        return torch.cat([v & (c.max() < ABSENT_COVERAGE) for c, v in pairs])
+
     def _groups(self, object_count: int) -> list[list[int]]:
         """Channels that read the same tokens, in order of their first channel."""
         valid = self._buffers["valid"][:object_count, : self._total]
@@ -282,7 +316,7 @@ class MemoryBank:
     # ---- buffers
 
     def _tokens(self, start: int, stop: int) -> Tokens:
-        names = ("key", "shrinkage", "selection", "values", "valid")
+        names = ("key", "shrinkage", "selection", "values", "valid", "coverage")
         return Tokens(*(_token_slice(n, self._buffers[n], start, stop) for n in names))
 
     def _remove_entry(self, place: int) -> None:
@@ -355,13 +389,18 @@ class MemoryBank:
 
 
 def frame_tokens(
-    features: Features, values: Tensor, channels: Sequence[int], object_count: int
+    features: Features,
+    values: Tensor,
+    masks: Tensor,
+    channels: Sequence[int],
+    object_count: int,
 ) -> Tokens:
     """The cells of a frame as tokens.
 
     Args:
         features: of the frame, (CK, h, w).
         values: (n, CV, h, w), one for each of `channels`.
+        masks: (n, H', W') padded, one for each of `channels`.
         channels: the channels of the bank that get a value.
         object_count: channels of the bank.
     """
@@ -369,15 +408,18 @@ def frame_tokens(
     rows = values.flatten(2).transpose(1, 2)  # (n, L, CV)
     all_values = rows.new_zeros(object_count, key.shape[0], rows.shape[2])
     valid = torch.zeros(object_count, key.shape[0], dtype=torch.bool, device=key.device)
+    coverage = key.new_zeros(object_count, key.shape[0])
     index = torch.as_tensor(channels, device=key.device)
     all_values[index] = rows
     valid[index] = True
+    coverage[index] = cell_coverage(masks)
     return Tokens(
         key,
         features.shrinkage.flatten().float(),
         tokens_of(features.selection),
         all_values,
         valid,
+        coverage,
     )
 
 
@@ -392,7 +434,8 @@ def _potentiate(candidates: Tokens, chosen: Tensor) -> Tokens:
             rows = torch.where(valid[:, None], candidates.values[channel], 0)
             values[channel] = (weights @ rows.float()).to(values.dtype)
     shrinkage = similarities.softmax(1) @ candidates.shrinkage
-    return Tokens(key, shrinkage, selection, values, candidates.valid[:, chosen])
+    valid, coverage = candidates.valid[:, chosen], candidates.coverage[:, chosen]
+    return Tokens(key, shrinkage, selection, values, valid, coverage)
 
 
 def _columns(tokens: Tokens) -> dict[str, Tensor]:
@@ -406,12 +449,13 @@ def _columns(tokens: Tokens) -> dict[str, Tensor]:
         "use": use,
         "life": torch.full_like(use, INITIAL_LIFE),
         "valid": tokens.valid,
+        "coverage": tokens.coverage,
         "values": tokens.values,
     }
 
 
 def _token_axis(name: str) -> int:
-    return 1 if name in ("valid", "values") else 0
+    return 1 if name in ("valid", "coverage", "values") else 0
 
 
 def _token_slice(name: str, buffer: Tensor, start: int, stop: int) -> Tensor:

@@ -9,6 +9,9 @@ from torch import Tensor
 from .errors import ShapeError
 from .types import Padding, Size
 
+STRIDE = 16
+"""Pixels of a cell's side."""
+
 
 def internal_size(size: Size, short_side: int | None) -> Size:
     """The size at which the network works: short side as given, long side rounded down.
@@ -61,3 +64,8 @@ def unpad(maps: Tensor, padding: Padding) -> Tensor:
         padding.top : height - padding.bottom,
         padding.left : width - padding.right,
     ]
+
+
+def cell_coverage(masks: Tensor) -> Tensor:
+    """(N, h * w) share of each cell that padded masks (N, H', W') cover, row-major."""
+    return F.avg_pool2d(masks, STRIDE).flatten(1)

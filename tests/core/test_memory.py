@@ -36,6 +36,7 @@ def random_tokens(generator: torch.Generator, channels: list[int], count: int = 
         torch.rand(count, CK, generator=generator),
         torch.randn(OBJECTS, count, CV, generator=generator),
         valid,
+        torch.rand(OBJECTS, count, generator=generator) * valid,
     )
 
 
@@ -75,11 +76,15 @@ def test_three_groups_and_three_evictions_equal_the_obvious_model(seed: int) -> 
         # The third object meets working memory late, in the middle of a consolidation.
         known = [0] if t < 3 else [0, 1] if t < 8 else [0, 1, 2]
         query = random_tokens(generator, [])
-        recall = bank.recall(features_from(query), OBJECTS, LIMITS.top_k)
+        # Usage is counted over all tokens: unread ones would tie, and ties may fall either way.
+        for top_k in (LIMITS.top_k, None):
+            recall = bank.recall(features_from(query), OBJECTS, top_k)
+            expected = model.read(
+                query.key, query.selection, OBJECTS, top_k, counts_usage=top_k is None
+            )
+            got = recall.readout.flatten(2).transpose(1, 2).double()
+            torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
         bank.count_usage(recall.usage)
-        expected = model.read(query.key, query.selection, OBJECTS, LIMITS.top_k)
-        got = recall.readout.flatten(2).transpose(1, 2).double()
-        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-5)
         tokens = random_tokens(generator, known)
         bank.add_working(tokens)
         model.working += tokens_as_dictionaries(tokens)
@@ -186,3 +191,21 @@ def test_distant_memory_is_read_without_underflow(similar_shift: float) -> None:
     query = random_tokens(generator, [])
     query.key.add_(similar_shift)
     assert bank.recall(features_from(query), OBJECTS, 3).readout.isfinite().all()
+
+
+def test_evidence_tells_the_object_from_the_frames_where_it_is_absent() -> None:
+    generator = torch.Generator().manual_seed(6)
+    bank = MemoryBank(OBJECTS, LIMITS)
+    seen = random_tokens(generator, [0])
+    seen.coverage[0] = 1
+    bank.add_permanent(EntryId(0), seen)
+    assert bank.evidence(features_from(seen), 0) is None
+    absent = random_tokens(generator, [0])
+    absent.coverage.zero_()
+    bank.add_permanent(EntryId(5), absent)
+    like_object, like_absent = (bank.evidence(features_from(t), 0) for t in (seen, absent))
+    assert like_object is not None
+    assert like_absent is not None
+    assert (like_object > 0).all()
+    assert (like_absent < 0).all()
+    assert bank.evidence(features_from(seen), 1) is None

@@ -53,8 +53,16 @@ class TokenModel:
         permanent = [t for entry in sorted(self.permanent) for t in self.permanent[entry]]
         return permanent + self.long_term + self.working
 
-    def read(self, key: Tensor, selection: Tensor, channels: int, top_k: int | None) -> Tensor:
-        """(channels, Q, CV) and counts the usage by channel 0."""
+    def read(
+        self,
+        key: Tensor,
+        selection: Tensor,
+        channels: int,
+        top_k: int | None,
+        *,
+        counts_usage: bool,
+    ) -> Tensor:
+        """(channels, Q, CV), and the usage by channel 0 where it counts."""
         counted = self.long_term + self.working
         result = []
         for q in range(key.shape[0]):
@@ -66,11 +74,11 @@ class TokenModel:
                 weights = torch.tensor([scores[i] for i in order]).double().softmax(0)
                 pairs = [(w, seen[i]) for w, i in zip(weights, order, strict=True)]
                 row.append(sum(w * t["values"][channel] for w, t in pairs))
-                if channel == 0:
+                if channel == 0 and counts_usage:
                     for weight, token in pairs:
                         token["use"] += float(weight)
             result.append(torch.stack(row))
-        for token in counted:
+        for token in counted if counts_usage else ():
             token["life"] += 1
         return torch.stack(result, 1)
 

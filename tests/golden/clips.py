@@ -51,7 +51,7 @@ class GoldenCase:
         values["antialias"] = "antialias" in self.name
         values["working_memory"] = not raw.get("manually_curated_masks", False)
         values["memory"] = raw.get("mode", "xmem++")
-        return PropagationSettings(direction="forward", **values)
+        return PropagationSettings(direction="forward", absence="memory", **values)
 
     @property
     def annotations(self) -> AnnotationSet:
