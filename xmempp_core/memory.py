@@ -225,8 +225,10 @@ class MemoryBank:
         entries where it is absent. None when it is absent from no entry, or seen in none.
         """
         own = self.view("coverage", "permanent")[channel] > 0.5
+        if not own.any():
+            return None
         other = self._absent_tokens(channel)
-        if not (own.any() and other.any()):
+        if not other.any():
             return None
         rows = self._buffers["rows"][: own.numel()]
         key, selection = tokens_of(features.key), tokens_of(features.selection)

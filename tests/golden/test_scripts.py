@@ -35,7 +35,10 @@ class Script:
         self.all_labels = labels[-1]
         self.labels: list[int] = []
         settings = PropagationSettings(
-            memorize_every=case.raw["mem_every"], top_k=case.raw["top_k"], internal_size=None
+            memorize_every=case.raw["mem_every"],
+            top_k=case.raw["top_k"],
+            internal_size=None,
+            absence="memory",
         )
         self.state = Pass(network, settings, MemoryBank(len(self.all_labels), settings))
         self.results: list[torch.Tensor] = []
