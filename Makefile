@@ -18,7 +18,7 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -m "not slow and not gpu and not comfyui and not browser"
 
 test-slow: $(VENV)/.ready
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not gpu and not comfyui and not browser"
 
 test-comfyui: $(VENV)/.ready
 	.ci/comfyui $(BIN)/python

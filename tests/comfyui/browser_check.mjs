@@ -1,0 +1,225 @@
+// Opens workflows in the stock ComfyUI frontend, runs them and paints a mask with the stock editor.
+//
+//   node browser_check.mjs --url URL --out FOLDER --mode litegraph|vue --size N --twins FOLDER FILE...
+//
+// browser.py starts the server and calls this. Exit code 1 on: node types the server does not know,
+// page errors, a graph that differs from its API twin, a refused or failed prompt, paint that did
+// not become the annotation.
+import { createRequire } from 'node:module';
+import fs from 'node:fs';
+import path from 'node:path';
+
+const { chromium } = createRequire(`${process.env.NODE_PATH}/`)('playwright-core');
+
+const options = { chromium: '/usr/bin/chromium' };
+const files = [];
+for (let i = 2; i < process.argv.length; i++) {
+  const word = process.argv[i];
+  if (word.startsWith('--')) options[word.slice(2)] = process.argv[++i];
+  else files.push(word);
+}
+const isVue = options.mode === 'vue';
+const FRONTEND_ONLY = ['Note', 'MarkdownNote', 'Reroute', 'PrimitiveNode'];
+const CANNOT_RUN = ['7_sam3_start']; // needs the weights of SAM 3
+const PAINTED = '1_quick_start';
+const PAINT_NODE = 'XMemPPAddAnnotation';
+// Color of object 3 in the palette of label maps.
+const PAINT_COLOR = [128, 128, 0];
+const TIMEOUT_MS = 20 * 60 * 1000;
+
+let failed = 0;
+const fail = (text) => { failed = 1; console.log(`FAIL [${options.mode}] ${text}`); };
+const note = (text) => console.log(`ok   [${options.mode}] ${text}`);
+
+const browser = await chromium.launch({
+  executablePath: options.chromium,
+  args: ['--no-sandbox', '--enable-unsafe-swiftshader'],
+});
+const page = await browser.newPage({ viewport: { width: 1600, height: 1000 } });
+page.setDefaultTimeout(60000);
+page.on('pageerror', (error) => fail(`page error: ${String(error).slice(0, 300)}`));
+const settings = { 'Comfy.TutorialCompleted': true, 'Comfy.VueNodes.Enabled': isVue };
+await page.request.post(`${options.url}/api/settings`, { data: settings });
+await page.goto(options.url);
+await page.waitForFunction(
+  () => window.app?.extensionManager && window.app?.graph && document.querySelector('canvas'),
+  null, { timeout: 180000 });
+await page.waitForTimeout(3000);
+await page.keyboard.press('Escape');
+
+const screenshot = (name) =>
+  page.screenshot({ path: path.join(options.out, `${name}.${options.mode}.png`) });
+
+/** Runs the graph on the page; the history entry of the run. */
+async function run(label) {
+  const [status, answer] = await page.evaluate(async () => {
+    const { output } = await app.graphToPrompt();
+    const reply = await fetch('/api/prompt', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ prompt: output, client_id: app.api.clientId }),
+    });
+    return [reply.status, await reply.json()];
+  });
+  if (status !== 200) return fail(`${label}: refused ${JSON.stringify(answer).slice(0, 600)}`);
+  for (const end = Date.now() + TIMEOUT_MS; Date.now() < end;) {
+    const history = await (await page.request.get(
+      `${options.url}/history/${answer.prompt_id}`)).json();
+    const entry = history[answer.prompt_id];
+    if (entry?.status?.status_str) {
+      if (entry.status.status_str !== 'success')
+        return fail(`${label}: ${JSON.stringify(entry.status.messages.at(-1)).slice(0, 900)}`);
+      note(label);
+      await page.waitForTimeout(2500);
+      return entry;
+    }
+    await page.waitForTimeout(500);
+  }
+  return fail(`${label}: did not end`);
+}
+
+/** Loads a workflow; false if a node type is unknown. */
+async function load(name, json) {
+  const missing = await page.evaluate(async ([json, frontendOnly]) => {
+    await app.loadGraphData(json);
+    const known = Object.keys(LiteGraph.registered_node_types);
+    return json.nodes.map((n) => n.type)
+      .filter((type) => !known.includes(type) && !frontendOnly.includes(type));
+  }, [json, FRONTEND_ONLY]);
+  if (missing.length) fail(`${name}: unknown node types ${missing}`);
+  await page.waitForTimeout(2000);
+  return !missing.length;
+}
+
+/** Compares what the editor would send with the API twin. */
+async function compare(name) {
+  const sent = await page.evaluate(async () => (await app.graphToPrompt()).output);
+  const twin = JSON.parse(fs.readFileSync(path.join(options.twins, `${name}.json`), 'utf8'));
+  const sorted = (inputs) => JSON.stringify(Object.entries(inputs).sort());
+  for (const id of new Set([...Object.keys(sent), ...Object.keys(twin)])) {
+    const [one, two] = [sent[id], twin[id]];
+    if (one?.class_type !== two?.class_type || sorted(one.inputs) !== sorted(two.inputs))
+      fail(`${name}: node ${id} differs from its twin: ${JSON.stringify(one)} ${JSON.stringify(two)}`);
+  }
+}
+
+const setSize = () => page.evaluate((size) => {
+  for (const node of app.graph._nodes)
+    for (const widget of node.widgets ?? [])
+      if (widget.name === 'internal_size') widget.value = size;
+}, Number(options.size));
+
+/** Shows the whole graph. */
+const fit = async () => {
+  await page.evaluate(() => {
+    const boxes = app.graph._nodes.map((n) => [n.pos[0], n.pos[1] - 40, n.size[0], n.size[1] + 40]);
+    const left = Math.min(...boxes.map((b) => b[0])), top = Math.min(...boxes.map((b) => b[1]));
+    const right = Math.max(...boxes.map((b) => b[0] + b[2]));
+    const bottom = Math.max(...boxes.map((b) => b[1] + b[3]));
+    const view = app.canvas.canvas.getBoundingClientRect();
+    const scale = Math.min((view.width - 120) / (right - left), (view.height - 160) / (bottom - top), 1);
+    app.canvas.ds.scale = scale;
+    app.canvas.ds.offset = [70 / scale - left, 80 / scale - top];
+    app.canvas.setDirty(true, true);
+  });
+  await page.waitForTimeout(1500);
+};
+
+/** Paints a bar on the first node of a type with the stock mask editor. */
+async function paint(type) {
+  const place = await page.evaluate((type) => {
+    const node = app.graph._nodes.find((n) => n.type === type);
+    app.canvas.ds.scale = 0.8;
+    app.canvas.ds.offset = [300 - node.pos[0], 200 - node.pos[1]];
+    app.canvas.setDirty(true, true);
+    const view = app.canvas.canvas.getBoundingClientRect();
+    const at = app.canvas.convertOffsetToCanvas([node.pos[0] + 60, node.pos[1] - 12]);
+    return { id: node.id, x: at[0] + view.left, y: at[1] + view.top };
+  }, type);
+  await page.waitForTimeout(1500);
+  await page.mouse.click(place.x, place.y, { button: 'right' });
+  await page.waitForTimeout(1200);
+  const entry = isVue ? 'Open in Mask Editor' : 'Open in MaskEditor | Image Canvas';
+  await screenshot('context_menu');
+  await page.getByText(entry, { exact: true }).first().click();
+  await page.waitForTimeout(5000);
+  const box = await page.evaluate(() => {
+    const canvas = [...document.querySelectorAll('canvas')].find((c) => /z-30/.test(c.className));
+    const view = canvas?.getBoundingClientRect();
+    return view && [view.x, view.y, view.width, view.height];
+  });
+  if (!box) return fail('the mask editor did not load its picture');
+  const at = (u, v) => [box[0] + u * box[2], box[1] + v * box[3]];
+  await page.mouse.move(...at(0.6, 0.3));
+  await page.waitForTimeout(300);
+  await page.mouse.down();
+  for (let i = 0; i <= 20; i++) {
+    await page.mouse.move(...at(0.6 + 0.01 * i, 0.3));
+    await page.waitForTimeout(25);
+  }
+  await page.mouse.up();
+  await page.waitForTimeout(500);
+  await screenshot('mask_editor');
+  await page.evaluate(() => [...document.querySelectorAll('[role=dialog] button')]
+    .find((button) => button.textContent.trim() === 'Save').click());
+  await page.waitForTimeout(5000);
+  const value = await page.evaluate((id) => app.graph.getNodeById(id).widgets
+    .find((widget) => widget.name === 'image').value, place.id);
+  if (!/clipspace-painted-masked.*\[input\]/.test(value))
+    fail(`the painted file did not reach the field image: ${value}`);
+  else note(`the field image holds ${value}`);
+}
+
+/** Hangs Save Annotations behind the painted node. */
+const addSaver = () => page.evaluate((type) => {
+  const node = app.graph._nodes.find((n) => n.type === type);
+  const saver = LiteGraph.createNode('XMemPPSaveAnnotations');
+  saver.pos = [node.pos[0], node.pos[1] + node.size[1] + 80];
+  app.graph.add(saver);
+  node.connect(0, saver, 0);
+  saver.widgets.find((widget) => widget.name === 'folder').value = 'painted';
+}, PAINT_NODE);
+
+/** Colors of the saved label map where it was painted and beside it. */
+async function savedColors() {
+  const view = `${options.url}/view?type=output&subfolder=painted&filename=00060.png`;
+  return page.evaluate(async (address) => {
+    const picture = await createImageBitmap(await (await fetch(address)).blob());
+    const canvas = new OffscreenCanvas(picture.width, picture.height);
+    const context = canvas.getContext('2d');
+    context.drawImage(picture, 0, 0);
+    const at = (u, v) =>
+      [...context.getImageData(u * picture.width, v * picture.height, 1, 1).data.slice(0, 3)];
+    return { painted: at(0.7, 0.3), beside: at(0.7, 0.6) };
+  }, view);
+}
+
+for (const file of files) {
+  const name = path.basename(file, '.json');
+  const json = JSON.parse(fs.readFileSync(file, 'utf8'));
+  if (!await load(name, json)) continue;
+  await compare(name);
+  await setSize();
+  if (CANNOT_RUN.includes(name)) {
+    await fit();
+    await screenshot(name);
+    note(`${name}: opened, not run`);
+    continue;
+  }
+  await run(name);
+  await fit();
+  await screenshot(name);
+  if (name === PAINTED) {
+    await paint(PAINT_NODE);
+    await addSaver();
+    await run(`${name} after painting`);
+    await fit();
+    await screenshot(`${name}_painted`);
+    const { painted, beside } = await savedColors();
+    if (String(painted) !== String(PAINT_COLOR) || String(beside) === String(PAINT_COLOR))
+      fail(`the paint is not the annotation: ${painted} where painted, ${beside} beside`);
+    else note('the painted mask became the annotation of object 3');
+  }
+}
+await browser.close();
+process.exit(failed);
