@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -112,6 +112,7 @@ def select_candidates(
     *,
     method: CandidateMethod = "algorithm1",
     key_bytes: int = KEY_BYTES,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Candidates:
     """Up to `k` frames of a shot to annotate next, from its latest track.
 
@@ -129,6 +130,7 @@ def select_candidates(
         method: "algorithm1" as in the paper, or "uncertainty": scores are multiplied by
             `frame_uncertainty`, which costs one more pass.
         key_bytes: host memory for keys; beyond it they lie in a file on disk.
+        progress: called after each frame that was looked at, with frames done and frames in all.
 
     Returns:
         Fewer than `k` where nothing different is left. Above 4,000 frames every n-th frame is
@@ -156,6 +158,8 @@ def select_candidates(
             presence = _padded_presence(strongest, size, features.padding, cells)
             composite = composite_key(features.key.float().cpu(), presence, alpha)
             keys.put(position, composite, features.shrinkage, features.selection)
+            if progress is not None:
+                progress(position + 1, len(looked_at))
 
         def rows(position: int) -> FrameRows:
             return rows_of(*(part.to(model.device) for part in keys.get(position)))

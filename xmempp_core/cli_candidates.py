@@ -18,6 +18,7 @@ from .formats.output import OutputFolder, open_output
 from .formats.pictures import contact_sheet, draw_overlay, write_picture
 from .formats.tracks import load_track
 from .network.checkpoint import load_model
+from .progress import shown_progress
 from .runtime import Runtime
 from .track import Track
 from .types import AnnotationSet, FrameSource
@@ -88,7 +89,10 @@ def run_candidates(options: argparse.Namespace) -> int:
     network = load_model(options.model, runtime)
     if network.info.sha256 != track.model.sha256:
         logger.info("the track was made with model %s, not this one", track.model.name)
-    with open_output(options.output, overwrite=options.overwrite, resume=False) as output:
+    with (
+        open_output(options.output, overwrite=options.overwrite, resume=False) as output,
+        shown_progress("candidates", quiet=options.quiet) as progress,
+    ):
         result = select_candidates(
             network,
             source,
@@ -99,6 +103,7 @@ def run_candidates(options: argparse.Namespace) -> int:
             options.min_mask_pixels,
             options.min_mask_fraction,
             method=options.method,
+            progress=progress,
         )
         content = _content(options, result, source, annotations)
         _write(output, content, result, source, track)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .chosen_frames import ChosenFrames
 from .propagation import propagate
+from .results import label_map_of
 from .settings import PropagationSettings
-from .track import Track, label_map_of
+from .track import Track
 from .types import AbsenceRange, AnnotationSet, FrameSource, Network
 
 

@@ -119,8 +119,12 @@ def test_of_a_long_shot_every_nth_frame_is_looked_at(monkeypatch: pytest.MonkeyP
     track = make_track(network, shot, annotate(shot, 5))
     monkeypatch.setattr(module, "MAX_FRAMES", 4)
 
-    result = select_candidates(network, shot, track, [5], 2)
+    told: list[tuple[int, int]] = []
+    result = select_candidates(
+        network, shot, track, [5], 2, progress=lambda done, total: told.append((done, total))
+    )
 
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert result.frame_step == 3
     assert result.frame_indices == (0, 3, 5, 6)
     assert set(result.indices) <= {0, 3, 6}

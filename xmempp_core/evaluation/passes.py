@@ -19,8 +19,9 @@ from ..formats.frames import open_frames
 from ..network.lite import XMemLite
 from ..network.xmem import XMem
 from ..propagation import propagate
+from ..results import label_map_of
 from ..settings import PropagationSettings
-from ..track import Track, label_map_of
+from ..track import Track
 from ..types import AnnotationSet, FrameSource
 from .baselines import flow_masks, nearest_masks
 from .datasets import Clip
