@@ -42,7 +42,7 @@ def plot_selection(table: pd.DataFrame) -> Figure:
     figure, places = _figure(2, width=11)
     for axes, column in zip(places, ("j", "f"), strict=True):
         _boxes(axes, table, column)
-        axes.set_title(column.upper())
+    _legend_below(figure, places[0])
     return figure
 
 
@@ -69,7 +69,7 @@ def plot_effort(table: pd.DataFrame) -> Figure:
             axes.plot(counts, shares, marker="o", label=str(method))
         axes.set(xlabel="annotated frames", title=f"J&F at least {threshold}", ylim=(-0.02, 1.02))
     places[0].set_ylabel("share of the sequences")
-    places[-1].legend(fontsize=7)
+    _legend_below(figure, places[0])
     return figure
 
 
@@ -105,7 +105,7 @@ PLOTS: dict[str, Callable[[pd.DataFrame], Figure]] = {
 
 
 def _figure(columns: int, *, width: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, 4.2), layout="constrained")
+    figure = Figure(figsize=(width, 4.6), layout="constrained")
     places = [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
     for axes in places:
         axes.grid(alpha=0.3)
@@ -128,7 +128,17 @@ def _boxes(axes: Axes, table: pd.DataFrame, column: str) -> None:
         )
         for box in boxes["boxes"]:
             box.set_facecolor(f"C{place}")
-        axes.plot([], [], color=f"C{place}", linewidth=6, label=method)
+        axes.plot([], [], color=f"C{place}", linewidth=6, label=_label(method, part, table))
     axes.set_xticks(range(len(counts)), [str(count) for count in counts])
     axes.set(xlabel="annotated frames", ylabel=column.upper())
-    axes.legend(fontsize=7)
+
+
+def _label(method: str, part: pd.DataFrame, table: pd.DataFrame) -> str:
+    """The method's name, with the number of sequences where it was not run on all."""
+    own, every = part["sequence"].nunique(), table["sequence"].nunique()
+    return method if own == every else f"{method} ({own} of {every} sequences)"
+
+
+def _legend_below(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
