@@ -25,6 +25,7 @@ def add_commands(commands: Any) -> None:
         "--output", type=Path, default=Path("demo_output"), metavar="FOLDER", help="results"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--range", metavar="A-B", help="limit the pass to frames A to B")
     add_runtime_arguments(parser)
     add_report_arguments(parser)
@@ -40,7 +41,6 @@ def add_commands(commands: Any) -> None:
         augment="none",
         mattes=False,
         save_probabilities=False,
-        resume=False,
     )
 
 

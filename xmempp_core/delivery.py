@@ -25,10 +25,9 @@ from .formats.output import (
 )
 from .formats.pictures import OverlayVideo, write_matte, write_probabilities
 from .formats.tracks import load_track, save_track
-from .network.checkpoint import ModelInfo
 from .propagation import Propagation
 from .track import Shot, Track, probabilities_of
-from .types import AnnotationSet, FrameSource, Segmentation
+from .types import AnnotationSet, FrameSource, ModelInfo, Segmentation
 
 CHECKPOINT_EVERY_FRAMES = 50
 
@@ -165,7 +164,7 @@ def write_overlay(source: FrameSource, track: Track, path: Path) -> None:
 def report_of(track: Track, identity: dict[str, str]) -> dict[str, Any]:
     """The content of track.json."""
     names = track.annotations.names
-    model = {key: str(value) for key, value in asdict(track.model).items() if key != "path"}
+    model = {name: value for name, value in asdict(track.model).items() if name != "path"}
     return {
         "model": model,
         "settings": asdict(track.settings),

@@ -118,6 +118,7 @@ def test_track_json_tells_how_the_masks_were_made(results: Path) -> None:
     assert report["frames"] == FRAMES
     assert report["size"] == [HEIGHT, WIDTH]
     assert len(report["model"]["sha256"]) == 64
+    assert report["model"]["key_channels"] == 8
     assert "path" not in report["model"]
     assert len(report["confidence"]) == FRAMES
 
@@ -337,7 +338,7 @@ def test_an_output_with_files_is_refused_without_overwrite(
 ) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert main(arguments(shot, tmp_path)) == 2
-    assert_one_sentence(capsys, "holds files already")
+    assert_one_sentence(capsys, "holds files; give another")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
     assert main(arguments(shot, tmp_path, "--overwrite", "--quiet")) == 0
     assert (tmp_path / "mine.txt").read_text() == "mine"
@@ -487,6 +488,8 @@ def test_resume_of_a_finished_folder_does_nothing(
 ) -> None:
     assert main(arguments(shot, tmp_path / "out", "--quiet")) == 0
     before = files_below(tmp_path / "out")
+    assert main(arguments(shot, tmp_path / "out", "--quiet")) == 2
+    assert_one_sentence(capsys, "holds a run; go on with --resume")
     assert main(arguments(shot, tmp_path / "out", "--quiet", "--resume")) == 0
     assert files_below(tmp_path / "out") == before
     assert main(arguments(shot, tmp_path / "out", "--resume", "--set", "top_k=9")) == 2

@@ -292,9 +292,9 @@ def test_a_pass_that_fails_before_its_first_frame_leaves_nothing(
 def test_a_folder_with_other_files_is_refused_and_kept(shot: ShotOnDisk, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     job = Job(shot)
-    with pytest.raises(FormatError, match="holds files already"):
+    with pytest.raises(FormatError, match="holds files; give another"):
         job.deliver(tmp_path)
-    with pytest.raises(FormatError, match="no run that could be resumed"):
+    with pytest.raises(FormatError, match="no run to go on with"):
         job.deliver(tmp_path, resume=True)
     assert files_below(tmp_path) == {"notes.txt": b"mine"}
     job.deliver(tmp_path, overwrite=True)

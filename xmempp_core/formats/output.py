@@ -162,15 +162,16 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _check_vacant(output: OutputFolder, resume: bool) -> None:
     """Refuses a folder with files, unless they are of the run that is to be resumed."""
-    if not _holds_files(output.root):
+    holds_run = bool(output.unfinished_identity() or output.report)
+    if not _holds_files(output.root) or (resume and holds_run):
         return
     if resume:
-        if output.unfinished_identity() or output.report:
-            return
-        problem = "holds files, but no run that could be resumed"
+        problem = "holds files, but no run to go on with; give another --output or --overwrite"
+    elif holds_run:
+        problem = "holds a run; go on with --resume, replace it with --overwrite or give another"
     else:
-        problem = "holds files already; --resume goes on with an interrupted run"
-    raise FormatError(output.root, f"{problem}; give another --output or --overwrite")
+        problem = "holds files; give another --output, or --overwrite to write beside them"
+    raise FormatError(output.root, problem)
 
 
 def _holds_files(folder: Path, *but: str) -> bool:
