@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -60,19 +59,16 @@ def _window(source: FrameSource, start_seconds: float, duration_seconds: float) 
     """Positions of the frames whose time lies in [start, start + duration); 0 = to the end."""
     from ..xmempp_core import InputError
 
-    rate = source.frame_rate or Fraction(1)
-    # a hair of tolerance: times of frames are rounded in the file and in the widget
-    first = math.ceil(Fraction(start_seconds) * rate - Fraction(1, 1000))
-    last = len(source)
-    if duration_seconds:
-        end = Fraction(start_seconds) + Fraction(duration_seconds)
-        last = min(last, math.ceil(end * rate - Fraction(1, 1000)))
-    if first >= last:
+    end_seconds = start_seconds + duration_seconds if duration_seconds else None
+    # only films can be trimmed: a still picture has one frame and no times
+    positions = getattr(source, "window", lambda *_: range(len(source)))
+    window: range = positions(start_seconds, end_seconds)
+    if not window:
         raise InputError(
             f"the trimmed video holds no frame: it starts at {start_seconds:g} s for "
             f"{duration_seconds:g} s, and the file has {len(source)} frames; widen the trim"
         )
-    return range(first, last)
+    return window
 
 
 class FramesOf:

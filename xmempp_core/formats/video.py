@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterator
 from fractions import Fraction
@@ -78,6 +79,7 @@ class VideoFrames:
         scan = scan_packets(path)
         self._index = _checked_index(path, scan)
         self._frame_rate = average_rate(scan, self._index)
+        self._time_base = scan.time_base
         self._decoder = VideoDecoder(path, self._index)
         self._run: OrderedDict[int, VideoFrame] = OrderedDict()  # ascending positions
         self._last_read = 0
@@ -135,6 +137,20 @@ class VideoFrames:
     def name(self, index: int) -> str:
         """The position in five digits."""
         return f"{self.number(index):0{POSITION_DIGITS}d}"
+
+    def window(self, start_seconds: float, end_seconds: float | None = None) -> range:
+        """Positions of the frames whose time lies in [start, end), by the file's time stamps.
+
+        Times count as the file has them, which need not begin at 0. None = to the end.
+        """
+        times = self._index.times
+        if times is None:
+            rate = self._frame_rate or Fraction(1)
+            times = tuple(round(i / rate / self._time_base) for i in range(len(self)))
+        first = bisect_left(times, int(start_seconds / self._time_base))
+        if end_seconds is None:
+            return range(first, len(self))
+        return range(first, max(first, bisect_left(times, int(end_seconds / self._time_base))))
 
     def close(self) -> None:
         """Frees the decoder and the decoded frames; reading on opens the file again."""
