@@ -242,7 +242,7 @@ def _report(
             "peak_memory_bytes": peak,
         }
         print(json.dumps(summary))
-    if not options.quiet:
+    if rate and not options.quiet:
         memory = "" if peak is None else f", peak memory {peak / 2**20:.0f} MB"
         print(
             f"{len(track)} frames in {seconds:.1f} s, {rate:.2f} frames per second{memory}: "

@@ -168,7 +168,7 @@ def _check_vacant(output: OutputFolder, resume: bool) -> None:
     if resume:
         problem = "holds files, but no run to go on with; give another --output or --overwrite"
     elif holds_run:
-        problem = "holds a run; go on with --resume, replace it with --overwrite or give another"
+        problem = "holds a run; go on with --resume, give another --output or --overwrite"
     else:
         problem = "holds files; give another --output, or --overwrite to write beside them"
     raise FormatError(output.root, problem)
