@@ -50,28 +50,25 @@ await page.keyboard.press('Escape');
 const screenshot = (name) =>
   page.screenshot({ path: path.join(options.out, `${name}.${options.mode}.png`) });
 
-/** Runs the graph on the page; the history entry of the run. */
+const history = async () => (await page.request.get(`${options.url}/history`)).json();
+
+/** Runs the graph as the Run button does. */
 async function run(label) {
-  const [status, answer] = await page.evaluate(async () => {
-    const { output } = await app.graphToPrompt();
-    const reply = await fetch('/api/prompt', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ prompt: output, client_id: app.api.clientId }),
-    });
-    return [reply.status, await reply.json()];
+  const before = Object.keys(await history());
+  const errors = await page.evaluate(async () => {
+    await app.queuePrompt(0);
+    return app.lastNodeErrors;
   });
-  if (status !== 200) return fail(`${label}: refused ${JSON.stringify(answer).slice(0, 600)}`);
+  if (errors && Object.keys(errors).length)
+    return fail(`${label}: refused ${JSON.stringify(errors).slice(0, 600)}`);
   for (const end = Date.now() + TIMEOUT_MS; Date.now() < end;) {
-    const history = await (await page.request.get(
-      `${options.url}/history/${answer.prompt_id}`)).json();
-    const entry = history[answer.prompt_id];
-    if (entry?.status?.status_str) {
-      if (entry.status.status_str !== 'success')
-        return fail(`${label}: ${JSON.stringify(entry.status.messages.at(-1)).slice(0, 900)}`);
+    const entries = Object.entries(await history()).filter(([id]) => !before.includes(id));
+    const status = entries[0]?.[1].status;
+    if (status?.status_str) {
+      if (status.status_str !== 'success')
+        return fail(`${label}: ${JSON.stringify(status.messages.at(-1)).slice(0, 900)}`);
       note(label);
-      await page.waitForTimeout(2500);
-      return entry;
+      return page.waitForTimeout(4000);
     }
     await page.waitForTimeout(500);
   }
@@ -125,6 +122,30 @@ const fit = async () => {
   await page.waitForTimeout(1500);
 };
 
+/** One picture of each node of the pack, for the help pages: LiteGraph draws them alike anywhere. */
+async function pictureNodes() {
+  const folder = path.join(options.out, 'nodes');
+  fs.mkdirSync(folder, { recursive: true });
+  const nodes = await page.evaluate(() => app.graph._nodes
+    .filter((n) => n.type.startsWith('XMemPP')).map((n) => [n.id, n.type]));
+  for (const [id, type] of nodes) {
+    const file = path.join(folder, `${type}.jpg`);
+    if (fs.existsSync(file)) continue;
+    const clip = await page.evaluate((id) => {
+      const node = app.graph.getNodeById(id);
+      app.canvas.deselectAll?.();
+      app.canvas.ds.scale = 1;
+      app.canvas.ds.offset = [200 - node.pos[0], 150 - node.pos[1]];
+      app.canvas.setDirty(true, true);
+      const view = app.canvas.canvas.getBoundingClientRect();
+      return { x: view.left + 192, y: view.top + 112, width: node.size[0] + 16, height: node.size[1] + 46 };
+    }, id);
+    await page.waitForTimeout(1200);
+    clip.height = Math.min(clip.height, 990 - clip.y);
+    await page.screenshot({ path: file, type: 'jpeg', quality: 82, clip });
+  }
+}
+
 /** Paints a bar on the first node of a type with the stock mask editor. */
 async function paint(type) {
   const place = await page.evaluate((type) => {
@@ -141,7 +162,8 @@ async function paint(type) {
   await page.waitForTimeout(1200);
   const entry = isVue ? 'Open in Mask Editor' : 'Open in MaskEditor | Image Canvas';
   await screenshot('context_menu');
-  await page.getByText(entry, { exact: true }).first().click();
+  // the note of the workflow has the same words in bold
+  await page.getByText(entry, { exact: true }).and(page.locator(':not(strong)')).first().click();
   await page.waitForTimeout(5000);
   const box = await page.evaluate(() => {
     const canvas = [...document.querySelectorAll('canvas')].find((c) => /z-30/.test(c.className));
@@ -209,6 +231,7 @@ for (const file of files) {
   await run(name);
   await fit();
   await screenshot(name);
+  if (!isVue) await pictureNodes();
   if (name === PAINTED) {
     await paint(PAINT_NODE);
     await addSaver();
@@ -219,6 +242,12 @@ for (const file of files) {
     if (String(painted) !== String(PAINT_COLOR) || String(beside) === String(PAINT_COLOR))
       fail(`the paint is not the annotation: ${painted} where painted, ${beside} beside`);
     else note('the painted mask became the annotation of object 3');
+    await page.evaluate(() => {
+      const loader = LiteGraph.createNode('XMemPPLoadAnnotations');
+      loader.pos = [0, 900];
+      app.graph.add(loader);
+    });
+    if (!isVue) await pictureNodes();
   }
 }
 await browser.close();

@@ -201,6 +201,33 @@ def test_a_trimmed_video_has_the_frames_that_comfyui_gives(bed, film, start, dur
         assert (ours.float() / 255 - theirs).abs().mean() < 0.02
 
 
+def test_a_trimmed_video_of_varying_rate_has_the_frames_that_comfyui_gives(bed, tmp_path):
+    path = tmp_path / "varying.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 100)
+        for number in range(20):
+            frame = av.VideoFrame.from_ndarray(
+                np.full((64, 96, 3), 12 * number, np.uint8), format="rgb24"
+            )
+            frame.pts, frame.time_base = 3 + number**2, Fraction(1, 100)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    graph = Graph()
+    video = graph.add("TestFileVideo", path=str(path), in_memory=False)
+    cut = graph.add(
+        "Video Slice", video=(video, 0), start_time=0.5, duration=1.0, strict_duration=False
+    )
+    parts = graph.add("GetVideoComponents", video=(cut, 0))
+    graph.sink((parts, 0), "images")
+    frames = frames_given(bed, graph, (cut, 0))
+    images = bed.received["images"]
+    assert 0 < len(frames) == len(images) < 20
+    for ours, theirs in zip(frames, images, strict=True):
+        assert (ours.float() / 255 - theirs).abs().mean() < 0.02
+
+
 def test_a_rotated_video_stands_upright(bed, film, tmp_path):
     turned = tmp_path / "turned.mp4"
     with av.open(str(film)) as source, av.open(str(turned), "w") as target:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -17,22 +20,65 @@ SMALL = 96
 """Internal size for tests, to be done in seconds."""
 
 
-def shrunk(name: str, **sinks: tuple[str, int]) -> Graph:
-    """A shipped graph at a small internal size, with sinks at some outputs."""
+# What the tests look at, by workflow: label and class of the node, output; the first of its class.
+SINKS = {
+    "1_quick_start": (
+        ("track", "XMemPPPropagate", 0),
+        ("set", "XMemPPAddAnnotation", 0),
+    ),
+    "2_xmem_loop": (
+        ("pictures", "XMemPPSelectCandidates", 0),
+        ("text", "XMemPPSelectCandidates", 2),
+    ),
+    "3_several_objects": (
+        ("bunny", "Matte of the bunny", 0),
+        ("boulder", "Matte of the boulder", 0),
+    ),
+    "4_label_maps": (("made", "XMemPPPropagate", 0), ("loaded", "XMemPPLoadTrack", 0)),
+    "5_into_generation": (
+        ("masks", "FeatherMask", 0),
+        ("latent", "SetLatentNoiseMask", 0),
+        ("picture", "ImageCompositeMasked", 0),
+    ),
+    "6_negative_annotation": (("track", "XMemPPPropagate", 0),),
+    "7_sam3_start_fake": (
+        ("found", "XMemPPAnnotationsFromMasks", 0),
+        ("masks", "XMemPPTrackToMask", 0),
+    ),
+}
+
+
+def shrunk(name: str) -> Graph:
+    """A shipped graph at a small internal size, with its sinks."""
     graph = Graph(json.loads((WORKFLOWS / f"{name}.json").read_text()))
     for node in graph.values():
         if node["class_type"] == "XMemPPPropagate":
             node["inputs"]["internal_size"] = SMALL
-    for label, link in sinks.items():
-        graph[f"sink_{label}"] = {
+    for label, kind, slot in SINKS[name]:
+        node = next(
+            key for key, one in graph.items() if kind in (one["class_type"], one["_meta"]["title"])
+        )
+        graph[f"sink {label}"] = {
             "class_type": "TestSink",
-            "inputs": {"value": list(link), "label": label},
+            "inputs": {"value": [node, slot], "label": label},
+            "_meta": {"title": "sink"},
         }
     return graph
 
 
-def node_of(graph: Graph, class_type: str) -> str:
-    return next(i for i, node in graph.items() if node["class_type"] == class_type)
+@pytest.fixture(scope="module")
+def ran(bed) -> Callable[[str], tuple[Any, dict[str, Any]]]:
+    """Result and received values of a workflow, run once for all tests."""
+
+    @functools.cache
+    def run(name: str) -> tuple[Any, dict[str, Any]]:
+        bed.reset_cache()
+        bed.received.clear()
+        result = bed.run(shrunk(name))
+        assert result.success, result.error
+        return result, dict(bed.received)
+
+    return run
 
 
 def shown_files(bed, result) -> list[Path]:
@@ -45,20 +91,15 @@ def shown_files(bed, result) -> list[Path]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_workflow_runs_and_shows_its_pictures(bed, name):
-    result = bed.run(shrunk(name))
-    assert result.success, result.error
-    files = shown_files(bed, result)
+def test_a_shipped_workflow_runs_and_shows_its_pictures(bed, ran, name):
+    files = shown_files(bed, ran(name)[0])
     assert files
     assert all(path.stat().st_size > 0 for path in files)
 
 
-def test_the_quick_start_follows_the_bunny_and_plays_all_frames(bed):
-    graph = shrunk("1_quick_start")
-    graph = shrunk("1_quick_start", track=(node_of(graph, "XMemPPPropagate"), 0))
-    result = bed.run(graph)
-    assert result.success, result.error
-    track = bed.received["track"]
+def test_the_quick_start_follows_the_bunny_and_plays_all_frames(bed, ran):
+    result, received = ran("1_quick_start")
+    track = received["track"]
     assert len(track) == 132
     assert track.object_ids == (1, 2)
     assert all((track.label_map(i) == 1).sum() > 5000 for i in range(10, 132, 20))
@@ -67,81 +108,64 @@ def test_the_quick_start_follows_the_bunny_and_plays_all_frames(bed):
         assert sum(1 for _ in container.decode(video=0)) == 132
 
 
-def test_annotated_frames_come_back_exactly(bed):
-    graph = shrunk("1_quick_start")
-    graph = shrunk("1_quick_start", track=(node_of(graph, "XMemPPPropagate"), 0), set=("3", 1))
-    graph["sink_set"]["inputs"]["value"] = [node_of(graph, "XMemPPAddAnnotation"), 0]
-    assert bed.run(graph).success
-    track, annotations = bed.received["track"], bed.received["set"]
+def test_annotated_frames_come_back_exactly(ran):
+    track, annotations = (ran("1_quick_start")[1][label] for label in ("track", "set"))
     assert annotations.frame_indices == (12, 60, 122)
     for one in annotations:
         assert torch.equal(track.label_map(one.frame_index), one.label_map())
 
 
-def test_a_second_run_takes_everything_from_the_cache(bed):
-    graph = shrunk("1_quick_start")
-    assert bed.run(graph).success
-    again = bed.run(graph)
-    assert again.success
-    assert set(again.cached) == set(graph)
-
-
-def test_the_loop_proposes_frames_far_from_the_annotated_one(bed):
-    graph = shrunk("2_xmem_loop")
-    candidates = node_of(graph, "XMemPPSelectCandidates")
-    graph = shrunk("2_xmem_loop", pictures=(candidates, 0), text=(candidates, 2))
-    result = bed.run(graph)
-    assert result.success, result.error
-    assert bed.received["pictures"].shape == (2, 720, 1280, 3)
-    numbers = [int(line.split()[1]) for line in bed.received["text"].splitlines()]
+def test_the_loop_proposes_frames_far_from_the_annotated_one(ran):
+    received = ran("2_xmem_loop")[1]
+    assert received["pictures"].shape == (2, 720, 1280, 3)
+    numbers = [int(line.split()[1]) for line in received["text"].splitlines()]
     assert len(set(numbers)) == 2
     assert all(abs(number - 12) > 10 for number in numbers)
 
 
-def test_mattes_of_two_objects_do_not_overlap(bed):
-    graph = shrunk("3_several_objects")
-    masks = [i for i, node in graph.items() if node["class_type"] == "XMemPPTrackToMask"]
-    graph = shrunk("3_several_objects", one=(masks[0], 0), two=(masks[1], 0))
-    assert bed.run(graph).success
-    one, two = bed.received["one"], bed.received["two"]
-    assert one.shape == two.shape == (24, 720, 1280)
-    assert 0 < one.mean() < 1
-    assert 0 < two.mean() < 1
-    assert (one + two).max() <= 1 + 1e-4
+def test_mattes_of_two_objects_do_not_overlap(ran):
+    bunny, boulder = (ran("3_several_objects")[1][label] for label in ("bunny", "boulder"))
+    assert bunny.shape == boulder.shape == (24, 720, 1280)
+    assert 0 < bunny.mean() < 1
+    assert 0 < boulder.mean() < 1
+    assert (bunny + boulder).max() <= 1 + 1e-4
 
 
-def test_a_track_that_went_to_disk_and_back_gives_the_same_masks(bed):
-    graph = shrunk("4_label_maps")
-    graph = shrunk(
-        "4_label_maps",
-        made=(node_of(graph, "XMemPPPropagate"), 0),
-        loaded=(node_of(graph, "XMemPPLoadTrack"), 0),
-    )
-    assert bed.run(graph).success
-    made, loaded = bed.received["made"], bed.received["loaded"]
+def test_a_track_that_went_to_disk_and_back_gives_the_same_masks(ran):
+    made, loaded = (ran("4_label_maps")[1][label] for label in ("made", "loaded"))
     assert made is not loaded
     for frame_index in (0, 60, 131):
         assert torch.equal(made.label_map(frame_index), loaded.label_map(frame_index))
 
 
-def test_the_negative_annotation_empties_its_frames(bed):
-    graph = shrunk("6_negative_annotation")
-    graph = shrunk("6_negative_annotation", track=(node_of(graph, "XMemPPPropagate"), 0))
-    assert bed.run(graph).success
-    track = bed.received["track"]
+def test_the_masks_drive_core_nodes(ran):
+    received = ran("5_into_generation")[1]
+    assert received["masks"].shape == (4, 720, 1280)
+    assert received["latent"]["noise_mask"].shape[-2:] == (720, 1280)
+    corner = received["picture"][:, -1, -1]
+    assert torch.allclose(corner, torch.tensor([0x30, 0x60, 0xA0]) / 255, atol=0.01)
+
+
+def test_the_negative_annotation_empties_its_frames(ran):
+    track = ran("6_negative_annotation")[1]["track"]
     assert not any((track.label_map(i) == 1).any() for i in range(6))
     assert (track.label_map(12) == 1).any()
 
 
-def test_the_sam3_track_becomes_annotations_of_the_chosen_frames(bed):
-    graph = shrunk("7_sam3_start_fake")
-    found = node_of(graph, "XMemPPAnnotationsFromMasks")
-    masks = node_of(graph, "XMemPPTrackToMask")
-    graph = shrunk("7_sam3_start_fake", found=(found, 0), masks=(masks, 0))
+def test_the_sam3_track_becomes_annotations_of_the_chosen_frames(ran):
+    found, masks = (ran("7_sam3_start_fake")[1][label] for label in ("found", "masks"))
+    assert found.frame_indices == (0, 12, 24)
+    for one in found:
+        sent = masks[one.frame_index] > 0.5
+        assert (one.mask(1) & sent).sum() / (one.mask(1) | sent).sum() > 0.95
+
+
+def test_a_second_run_takes_everything_from_the_cache(bed):
+    graph = shrunk("1_quick_start")
+    for node in graph.values():
+        if node["class_type"] == "XMemPPPropagate":
+            node["inputs"]["internal_size"] = 32
     assert bed.run(graph).success
-    annotations = bed.received["found"]
-    assert annotations.frame_indices == (0, 12, 24)
-    for one in annotations:
-        sent = bed.received["masks"][one.frame_index] > 0.5
-        both = (one.mask(1) & sent).sum() / (one.mask(1) | sent).sum()
-        assert both > 0.95
+    again = bed.run(graph)
+    assert again.success
+    assert set(again.cached) == set(graph)
