@@ -20,12 +20,12 @@ from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.metrics import mean_score, score_frames
 from xmempp_core.formats.pictures import write_picture
 from xmempp_core.formats.sheets import track_contact_sheet
-from xmempp_core.network.checkpoint import ModelInfo, load_model
+from xmempp_core.network.checkpoint import load_model
 from xmempp_core.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.track import Track
-from xmempp_core.types import Network
+from xmempp_core.types import ModelInfo, Network
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         write_probabilities,
     )
     from .formats.tracks import load_track, save_track
-    from .network.checkpoint import ModelInfo, convert, load_model
+    from .network.checkpoint import convert, load_model
     from .propagation import Propagation, propagate
     from .results import label_map_of, probabilities_of
     from .runtime import Runtime
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         AnnotationSet,
         Features,
         FrameSource,
+        ModelInfo,
         Network,
         Segmentation,
         Size,
@@ -133,7 +134,7 @@ _MODULES = {
         "write_probabilities",
     ),
     "formats.tracks": ("load_track", "save_track"),
-    "network.checkpoint": ("ModelInfo", "convert", "load_model"),
+    "network.checkpoint": ("convert", "load_model"),
     "propagation": ("Propagation", "propagate"),
     "results": ("label_map_of", "probabilities_of"),
     "runtime": ("Runtime",),
@@ -145,6 +146,7 @@ _MODULES = {
         "AnnotationSet",
         "Features",
         "FrameSource",
+        "ModelInfo",
         "Network",
         "Segmentation",
         "Size",

@@ -11,10 +11,10 @@ from .formats.frames import open_frames
 from .formats.label_maps import read_label_map
 from .formats.listing import is_pattern
 from .formats.tracks import load_track
-from .network.checkpoint import BUNDLED, SUFFIXES, ModelInfo, convert, load_model
+from .network.checkpoint import BUNDLED, SUFFIXES, convert, load_model
 from .runtime import Runtime
 from .track import Track
-from .types import FrameSource
+from .types import FrameSource, ModelInfo
 
 
 def add_commands(commands: Any) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from .memory import EntryId, MemoryBank, Recall, frame_tokens
+from .memory import EntryId, MemoryBank, Recall
 from .network.ops import aggregate
 from .pixels import pad, resize_masks, unpad
 from .presence import weigh_presence
 from .settings import PropagationSettings
+from .tokens import frame_tokens
 from .types import Features, Network, Size
 
 

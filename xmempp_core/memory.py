@@ -9,29 +9,27 @@ affinity. Reading never writes: a `Recall` carries the usage, the caller counts 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from .errors import CapacityError, InputError
+from .errors import InputError
 from .network.ops import (
     Affinity,
     aggregate_usage,
-    memory_rows,
     readout,
-    similarity,
     similarity_of,
     tokens_of,
     top_k_affinity,
 )
-from .pixels import cell_coverage
 from .settings import PropagationSettings
+from .token_buffers import TokenBuffers
+from .tokens import Tokens, potentiate
 from .types import Features
 
-INITIAL_LIFE = 1e-7
 # Aggregation leaves 1e-7 of an empty mask.
 ABSENT_COVERAGE = 1e-5
 # Bytes of similarities held at once; more queries than fit are read in several rounds.
@@ -64,35 +62,6 @@ class TokenCounts:
     working: int
 
 
-@dataclass(frozen=True, eq=False)
-class Tokens:
-    """Some cells of one frame, token-major, on their way into memory."""
-
-    key: Tensor
-    """(L, CK) float32"""
-    shrinkage: Tensor
-    """(L,) float32"""
-    selection: Tensor
-    """(L, CK) float32"""
-    values: Tensor
-    """(N, L, CV), one for each channel of the bank; what stands where `valid` is false is unread"""
-    valid: Tensor
-    """(N, L) bool: which objects have a value"""
-    coverage: Tensor
-    """(N, L) float32: share of the cell that the object's mask covers"""
-
-    def chosen(self, keep: Tensor) -> Tokens:
-        """The tokens that a (L,) mask or index keeps."""
-        return Tokens(
-            self.key[keep],
-            self.shrinkage[keep],
-            self.selection[keep],
-            self.values[:, keep],
-            self.valid[:, keep],
-            self.coverage[:, keep],
-        )
-
-
 class MemoryBank:
     """The memory of a pass over `object_count` objects, addressed by channel 0..N-1."""
 
@@ -103,7 +72,7 @@ class MemoryBank:
         self._entry_tokens: list[int] = []
         self._long_count = 0
         self._working_count = 0
-        self._buffers: dict[str, Tensor] = {}
+        self._buffers = TokenBuffers()
         self._similarity = torch.empty(0)
 
     # ---- what is held
@@ -130,13 +99,9 @@ class MemoryBank:
         start, stop = {
             "permanent": (0, permanent),
             "long_term": (permanent, permanent + long_term),
-            "working": (permanent + long_term, self._total),
+            "working": (permanent + long_term, len(self._buffers)),
         }[store]
-        return _token_slice(name, self._buffers[name], start, stop)
-
-    @property
-    def _total(self) -> int:
-        return sum(self._entry_tokens) + self._long_count + self._working_count
+        return self._buffers.view(name, start, stop)
 
     # ---- writing
 
@@ -146,7 +111,7 @@ class MemoryBank:
             self._remove_entry(self._entries.index(entry))
         place = bisect.bisect(self._entries, entry)
         position = sum(self._entry_tokens[:place])
-        self._splice(position, position, tokens)
+        self._buffers.splice(position, position, tokens)
         self._entries.insert(place, entry)
         self._entry_tokens.insert(place, tokens.key.shape[0])
 
@@ -163,20 +128,27 @@ class MemoryBank:
         for place in reversed(places):
             self._remove_entry(place)
 
+    def _remove_entry(self, place: int) -> None:
+        position = sum(self._entry_tokens[:place])
+        stop = position + self._entry_tokens[place]
+        self._buffers.keep(position, stop, torch.zeros(stop - position, dtype=torch.bool))
+        del self._entries[place], self._entry_tokens[place]
+
     def add_working(self, tokens: Tokens) -> None:
         """Appends a memorized frame to working memory."""
-        self._splice(self._total, self._total, tokens)
+        self._buffers.splice(len(self._buffers), len(self._buffers), tokens)
         self._working_count += tokens.key.shape[0]
 
     def clear_temporary(self) -> None:
         """Empties working and long-term memory; permanent memory stays."""
+        self._buffers.cut(self.counts.permanent)
         self._long_count = self._working_count = 0
 
     def count_usage(self, usage: Tensor) -> None:
         """Counts one read-out: `usage` (L,) over long-term and working tokens, from `recall`."""
         start = self.counts.permanent
-        self._buffers["use"][start : self._total] += usage
-        self._buffers["life"][start : self._total] += 1
+        self._buffers.view("use", start).add_(usage)
+        self._buffers.view("life", start).add_(1)
 
     def enforce_limits(self, cells: int) -> None:
         """Consolidates working memory when it is full, evicting from long-term memory before.
@@ -203,18 +175,18 @@ class MemoryBank:
             top_k: tokens read by each cell; None = all.
         """
         key, selection = tokens_of(features.key), tokens_of(features.selection)
-        values = self._buffers["values"]
+        values = self._buffers.view("values")
         result = values.new_empty(object_count, key.shape[0], values.shape[2])
-        usage = key.new_zeros(self._total)
+        usage = key.new_zeros(len(self._buffers))
         groups = self._groups(object_count)
         for rows in self._rounds(key.shape[0], top_k):
             similarities = self._similarities(key[rows], selection[rows])
             for number, channels in enumerate(groups):
                 affinity = self._affinity(similarities, channels[0], top_k)
                 for channel in channels:
-                    result[channel, rows] = readout(affinity, values[channel, : self._total])
+                    result[channel, rows] = readout(affinity, values[channel])
                 if number == 0:
-                    usage += aggregate_usage(affinity, self._total)
+                    usage += aggregate_usage(affinity, len(self._buffers))
         maps = result.transpose(1, 2).unflatten(2, features.key.shape[1:])  # (N, CV, h, w)
         return Recall(maps, usage[self.counts.permanent :])
 
@@ -230,7 +202,7 @@ class MemoryBank:
         other = self._absent_tokens(channel)
         if not other.any():
             return None
-        rows = self._buffers["rows"][: own.numel()]
+        rows = self.view("rows", "permanent")
         key, selection = tokens_of(features.key), tokens_of(features.selection)
         result = torch.cat(
             [
@@ -250,7 +222,7 @@ class MemoryBank:
 
     def _groups(self, object_count: int) -> list[list[int]]:
         """Channels that read the same tokens, in order of their first channel."""
-        valid = self._buffers["valid"][:object_count, : self._total]
+        valid = self._buffers.view("valid")
         groups: list[list[int]] = []
         for channel in range(object_count):
             for group in groups:
@@ -262,26 +234,26 @@ class MemoryBank:
         return groups
 
     def _rounds(self, query_count: int, top_k: int | None) -> Iterator[slice]:
-        bytes_per_query = 4 * self._total * (1 if top_k else 3)
+        bytes_per_query = 4 * len(self._buffers) * (1 if top_k else 3)
         step = max(1, SIMILARITY_BYTES // max(1, bytes_per_query))
         for start in range(0, query_count, step):
             yield slice(start, min(start + step, query_count))
 
     def _similarities(self, key: Tensor, selection: Tensor) -> Tensor:
         """(Q, L) similarities, written into a buffer that is kept between frames."""
-        shape = key.shape[0], self._total
+        shape = key.shape[0], len(self._buffers)
         size = shape[0] * shape[1]
         if self._similarity.numel() < size:
             self._similarity = key.new_empty(size)
         out = self._similarity[:size].view(shape)
-        return similarity_of(self._buffers["rows"][: self._total], key, selection, out)
+        return similarity_of(self._buffers.view("rows"), key, selection, out)
 
     def _affinity(self, similarities: Tensor, channel: int, top_k: int | None) -> Affinity:
-        valid = self._buffers["valid"][channel, : self._total]
+        valid = self._buffers.view("valid")[channel]
         count = int(valid.sum())
         if count == 0:
             raise InputError("an object has no token in memory; annotate it on at least one frame")
-        if count == self._total:
+        if count == len(self._buffers):
             return top_k_affinity(similarities, top_k)
         masked = similarities.masked_fill(~valid, -torch.inf)
         return top_k_affinity(masked, count if top_k is None else min(top_k, count))
@@ -298,80 +270,29 @@ class MemoryBank:
         usage = self._normalized_usage("long_term")
         threshold = usage.kthvalue(surplus).values
         start = self.counts.permanent
-        self._long_count = self._compact(start, start + self._long_count, usage > threshold)
+        kept = usage > threshold
+        self._long_count = self._buffers.keep(start, start + self._long_count, kept)
 
     def _consolidate(self, kept_tokens: int) -> None:
         """Turns all working tokens but the last `kept_tokens` into long-term prototypes."""
         count = self._working_count - kept_tokens
-        start = self._total - self._working_count
-        candidates = self._tokens(start, start + count)
+        start = len(self._buffers) - self._working_count
+        candidates = self._buffers.tokens(start, start + count)
         usage = self._normalized_usage("working")[:count]
         chosen = usage.topk(min(self._settings.long_term_prototypes, count)).indices
-        prototypes = _potentiate(candidates, chosen)
-        self._splice(start, start + count, prototypes)
+        prototypes = potentiate(candidates, chosen)
+        self._buffers.splice(start, start + count, prototypes)
         self._working_count = kept_tokens
         self._long_count += prototypes.key.shape[0]
 
     def _normalized_usage(self, store: str) -> Tensor:
         return self.view("use", store) / self.view("life", store)
 
-    # ---- buffers
-
-    def _tokens(self, start: int, stop: int) -> Tokens:
-        names = ("key", "shrinkage", "selection", "values", "valid", "coverage")
-        return Tokens(*(_token_slice(n, self._buffers[n], start, stop) for n in names))
-
-    def _remove_entry(self, place: int) -> None:
-        position = sum(self._entry_tokens[:place])
-        stop = position + self._entry_tokens[place]
-        self._compact(position, stop, torch.zeros(stop - position, dtype=torch.bool))
-        del self._entries[place], self._entry_tokens[place]
-
-    def _splice(self, start: int, stop: int, tokens: Tokens) -> None:
-        """Puts new tokens (use 0) in the place of start..stop; what follows moves."""
-        new = _columns(tokens)
-        count, total = tokens.key.shape[0], self._total
-        self._reserve(total - (stop - start) + count, new)
-        for name, buffer in self._buffers.items():
-            if start + count != stop and stop < total:
-                tail = _token_slice(name, buffer, stop, total).clone()
-                _token_slice(name, buffer, start + count, total - stop + start + count).copy_(tail)
-            _token_slice(name, buffer, start, start + count).copy_(new[name])
-
-    def _compact(self, start: int, stop: int, keep: Tensor) -> int:
-        """Keeps the tokens of start..stop that `keep` (L,) names; returns how many."""
-        total = self._total
-        positions = start + keep.nonzero().flatten()
-        for name, buffer in self._buffers.items():
-            index = torch.cat([positions, torch.arange(stop, total, device=positions.device)])
-            rest = buffer.index_select(_token_axis(name), index.to(buffer.device))
-            _token_slice(name, buffer, start, start + index.numel()).copy_(rest)
-        return positions.numel()
-
-    def _reserve(self, count: int, like: dict[str, Tensor]) -> None:
-        """Makes room for `count` tokens, doubling the buffers."""
-        capacity = self._buffers["key"].shape[0] if self._buffers else 0
-        if count <= capacity:
-            return
-        capacity = max(count, 2 * capacity)
-        used = self._total
-        try:
-            grown = {n: _empty_buffer(n, column, capacity) for n, column in like.items()}
-        except RuntimeError as error:
-            raise CapacityError(
-                f"memory for {capacity} tokens could not be had ({error}); lower internal_size, "
-                "working_memory_max_frames or the number of annotated frames"
-            ) from error
-        for name, buffer in self._buffers.items():
-            _token_slice(name, grown[name], 0, used).copy_(_token_slice(name, buffer, 0, used))
-        self._buffers = grown
-
     # ---- saving
 
     def state(self) -> dict[str, Tensor]:
         """Everything held, as tensors; `load_state` restores the same bytes."""
-        total = self._total
-        state = {n: _token_slice(n, b, 0, total).contiguous() for n, b in self._buffers.items()}
+        state = self._buffers.state()
         state["entries"] = torch.tensor(self._entries, dtype=torch.int64).reshape(-1, 2)
         state["entry_tokens"] = torch.tensor(self._entry_tokens, dtype=torch.int64)
         state["counts"] = torch.tensor([self._long_count, self._working_count])
@@ -380,91 +301,11 @@ class MemoryBank:
     def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
         """Restores what `state` returned."""
         columns = {
-            name: tensor.to(device)
+            name: tensor
             for name, tensor in state.items()
             if name not in ("entries", "entry_tokens", "counts")
         }
         self._entries = [EntryId(int(f), int(a)) for f, a in state["entries"]]
         self._entry_tokens = [int(n) for n in state["entry_tokens"]]
         self._long_count, self._working_count = (int(n) for n in state["counts"])
-        self._buffers = columns
-
-
-def frame_tokens(
-    features: Features,
-    values: Tensor,
-    masks: Tensor,
-    channels: Sequence[int],
-    object_count: int,
-) -> Tokens:
-    """The cells of a frame as tokens.
-
-    Args:
-        features: of the frame, (CK, h, w).
-        values: (n, CV, h, w), one for each of `channels`.
-        masks: (n, H', W') padded, one for each of `channels`.
-        channels: the channels of the bank that get a value.
-        object_count: channels of the bank.
-    """
-    key = tokens_of(features.key)
-    rows = values.flatten(2).transpose(1, 2)  # (n, L, CV)
-    all_values = rows.new_zeros(object_count, key.shape[0], rows.shape[2])
-    valid = torch.zeros(object_count, key.shape[0], dtype=torch.bool, device=key.device)
-    coverage = key.new_zeros(object_count, key.shape[0])
-    index = torch.as_tensor(channels, device=key.device)
-    all_values[index] = rows
-    valid[index] = True
-    coverage[index] = cell_coverage(masks)
-    return Tokens(
-        key,
-        features.shrinkage.flatten().float(),
-        tokens_of(features.selection),
-        all_values,
-        valid,
-        coverage,
-    )
-
-
-def _potentiate(candidates: Tokens, chosen: Tensor) -> Tokens:
-    """Prototypes: the chosen keys with values averaged over all candidates (XMem, Eq. 4 and 5)."""
-    key, selection = candidates.key[chosen], candidates.selection[chosen]
-    similarities = similarity(candidates.key, candidates.shrinkage, key, selection)
-    values = torch.zeros_like(candidates.values[:, : chosen.numel()])
-    for channel, valid in enumerate(candidates.valid):
-        if valid.any():
-            weights = similarities.masked_fill(~valid, -torch.inf).softmax(1)
-            rows = torch.where(valid[:, None], candidates.values[channel], 0)
-            values[channel] = (weights @ rows.float()).to(values.dtype)
-    shrinkage = similarities.softmax(1) @ candidates.shrinkage
-    valid, coverage = candidates.valid[:, chosen], candidates.coverage[:, chosen]
-    return Tokens(key, shrinkage, selection, values, valid, coverage)
-
-
-def _columns(tokens: Tokens) -> dict[str, Tensor]:
-    """The buffers' columns of new tokens, usage counters included."""
-    use = torch.zeros_like(tokens.shrinkage)
-    return {
-        "key": tokens.key,
-        "shrinkage": tokens.shrinkage,
-        "selection": tokens.selection,
-        "rows": memory_rows(tokens.key, tokens.shrinkage),
-        "use": use,
-        "life": torch.full_like(use, INITIAL_LIFE),
-        "valid": tokens.valid,
-        "coverage": tokens.coverage,
-        "values": tokens.values,
-    }
-
-
-def _token_axis(name: str) -> int:
-    return 1 if name in ("valid", "coverage", "values") else 0
-
-
-def _token_slice(name: str, buffer: Tensor, start: int, stop: int) -> Tensor:
-    return buffer.narrow(_token_axis(name), start, stop - start)
-
-
-def _empty_buffer(name: str, column: Tensor, capacity: int) -> Tensor:
-    shape = list(column.shape)
-    shape[_token_axis(name)] = capacity
-    return column.new_empty(shape)
+        self._buffers.load_state(columns, device)

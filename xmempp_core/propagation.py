@@ -7,42 +7,23 @@ two of them.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .augment import augment_annotation
 from .engine import EncodedFrame, GivenMasks, Pass, add_permanent, advance
-from .errors import CapacityError, InputError, ShapeError
+from .errors import InputError, ShapeError
 from .features import FeatureCache
 from .memory import EntryId, MemoryBank
 from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
+from .plan import Step, forward_weight, plan_steps
 from .settings import PropagationSettings
+from .spool import ResultSpool, with_background
 from .types import Annotation, AnnotationSet, FrameSource, Network, Segmentation
-
-Action = Literal["yield", "skip", "spool", "unspool", "blend"]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One frame of the plan and what becomes of its result."""
-
-    frame_index: int
-    action: Action
-    starts_leg: bool = False
-    """The first frame in a direction: all but permanent memory is cleared before it."""
-    ends_leg: bool = False
-    """The last frame in a direction: nothing is memorized after it."""
 
 
 def propagate(
@@ -104,17 +85,17 @@ class Propagation:
         self.frame_range = frames
         self._order = _channel_order(annotations)
         self._by_frame = {a.frame_index: a for a in annotations}
-        self._steps = _plan(annotations.frame_indices, frames, self.settings.direction)
+        self._steps = plan_steps(annotations.frame_indices, frames, self.settings.direction)
         self._counted = [0, *accumulate(int(step.action != "skip") for step in self._steps)]
         self._position = 0
         self._size = internal_size(source.size, self.settings.internal_size)
         bank = MemoryBank(len(self._order), self.settings)
         self._pass = Pass(network, self.settings, bank)
-        self._spool = _Spool(None)
+        self._spool = ResultSpool(None)
 
     def keep_spool_in(self, directory: Path) -> None:
         """Puts the backward results of "bidirectional" where they outlive this pass."""
-        self._spool = _Spool(directory)
+        self._spool = ResultSpool(directory)
 
     @property
     def frame_count(self) -> int:
@@ -153,7 +134,7 @@ class Propagation:
             else:
                 yield self._segmentation(step.frame_index, probabilities)
 
-    def _run(self, step: _Step) -> Tensor:
+    def _run(self, step: Step) -> Tensor:
         """(N + 1, H, W) probabilities of a step's frame, objects ascending by id."""
         if step.action == "unspool":
             return self._spool.get(step.frame_index).to(self.network.device)
@@ -272,11 +253,11 @@ class Propagation:
         """Forward and backward results weighed by the distance to each object's annotations."""
         backward = self._spool.get(frame_index).to(forward.device)
         weights = [
-            _forward_weight(self.annotations, object_id, frame_index)
+            forward_weight(self.annotations, object_id, frame_index)
             for object_id in sorted(self._order)
         ]
         weight = forward.new_tensor(weights)[:, None, None]
-        return _with_background(weight * forward[1:] + (1 - weight) * backward[1:])
+        return with_background(weight * forward[1:] + (1 - weight) * backward[1:])
 
     def _segmentation(self, frame_index: int, probabilities: Tensor) -> Segmentation:
         annotation = self._by_frame.get(frame_index)
@@ -325,37 +306,6 @@ class Propagation:
         one.sensory = state["sensory"].to(device) if "sensory" in state else None
 
 
-class _Spool:
-    """Object probabilities on disk, 16-bit fixed point, one compressed file a frame."""
-
-    def __init__(self, directory: Path | None) -> None:
-        self._directory = directory
-
-    def put(self, frame_index: int, probabilities: Tensor) -> None:
-        fixed = (probabilities[1:].cpu() * 65535).round().numpy().astype(np.uint16)
-        header = np.array(fixed.shape, dtype=np.int64).tobytes()
-        try:
-            self._path(frame_index).write_bytes(header + zlib.compress(fixed.tobytes(), 1))
-        except OSError as error:
-            raise CapacityError(
-                f"the backward results cannot be kept in {self._directory} ({error.strerror}); "
-                "free space there or use another direction"
-            ) from error
-
-    def get(self, frame_index: int) -> Tensor:
-        data = self._path(frame_index).read_bytes()
-        shape = tuple(np.frombuffer(data[:24], dtype=np.int64))
-        fixed = np.frombuffer(zlib.decompress(data[24:]), dtype=np.uint16).reshape(shape)
-        return _with_background(torch.from_numpy(fixed.astype(np.float32) / 65535))
-
-    def _path(self, frame_index: int) -> Path:
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="xmempp-"))
-            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
-        self._directory.mkdir(parents=True, exist_ok=True)
-        return self._directory / f"{frame_index}.bin"
-
-
 def _check_inputs(source: FrameSource, annotations: AnnotationSet, frames: range) -> None:
     if not annotations.object_ids:
         raise InputError("no frame is annotated with an object; annotate at least one frame")
@@ -392,61 +342,6 @@ def _masks_of(annotation: Annotation, object_ids: list[int]) -> Tensor:
         if object_id in annotation.object_ids:
             masks[place] = annotation.mask(object_id).float()
     return masks
-
-
-def _plan(annotated: tuple[int, ...], frames: range, direction: str) -> list[_Step]:
-    """The steps of a pass over `frames`, from the annotated ones outward or as asked."""
-    first, last = frames[0], frames[-1]
-    if direction == "forward":
-        return _leg(range(first, last + 1), "yield")
-    inside = [i for i in annotated if i in frames]
-    if not inside:
-        inside = [min(frames, key=lambda t: min(abs(t - a) for a in annotated))]
-    start, end = inside[0], inside[-1]
-    if direction == "outward":
-        forward = _leg(range(start, last + 1), "yield")
-        backward = _leg(range(start, first - 1, -1), "yield", skip_first=True)
-        return forward + (backward if start > first else [])
-    backward = _leg(range(end, first - 1, -1), "spool")
-    before = [_Step(t, "unspool") for t in range(first, start)]
-    forward = _leg(range(start, last + 1), "yield")
-    blended = [_with_action(s, "blend") if s.frame_index <= end else s for s in forward]
-    return backward + before + blended
-
-
-def _leg(indices: range, action: Action, *, skip_first: bool = False) -> list[_Step]:
-    """Steps over all indices in one direction."""
-    return [
-        _Step(
-            t,
-            "skip" if skip_first and n == 0 else action,
-            starts_leg=n == 0,
-            ends_leg=n == len(indices) - 1,
-        )
-        for n, t in enumerate(indices)
-    ]
-
-
-def _with_action(step: _Step, action: Action) -> _Step:
-    return _Step(step.frame_index, action, step.starts_leg, step.ends_leg)
-
-
-def _forward_weight(annotations: AnnotationSet, object_id: int, frame_index: int) -> float:
-    """Share of the forward result: (b - t) / (b - a) between the object's annotations a < t < b."""
-    listed = [a.frame_index for a in annotations if a.exhaustive or object_id in a.object_ids]
-    before = max((t for t in listed if t <= frame_index), default=None)
-    after = min((t for t in listed if t >= frame_index), default=None)
-    if before is None:
-        return 0.0
-    if after is None or after == before:
-        return 1.0
-    return (after - frame_index) / (after - before)
-
-
-def _with_background(objects: Tensor) -> Tensor:
-    """(N + 1, H, W) probabilities that sum to 1, from those of the objects."""
-    scaled = objects / objects.sum(0).clamp(min=1)
-    return torch.cat([1 - scaled.sum(0, keepdim=True), scaled])
 
 
 def _confidence(

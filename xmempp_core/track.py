@@ -16,11 +16,10 @@ from typing import Any
 from torch import Tensor
 
 from .errors import InputError, ShapeError
-from .network.checkpoint import ModelInfo
 from .records import FrameRecord, Spool, decompress
 from .results import label_map_of, probabilities_of
 from .settings import PropagationSettings
-from .types import AnnotationSet, FrameSource, Segmentation, Size
+from .types import AnnotationSet, FrameSource, ModelInfo, Segmentation, Size
 
 __all__ = ["FrameRecord", "Shot", "Track", "label_map_of", "probabilities_of", "shot_of_header"]
 

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -307,6 +308,29 @@ class Features:
         """Bytes of all tensors."""
         tensors = (self.key, self.shrinkage, self.selection, self.f16, self.f8, self.f4)
         return sum(t.nbytes for t in tensors)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known about a model file."""
+
+    name: str
+    """The bundled model's name or the file's name without suffix."""
+    path: Path
+    architecture: str
+    """"xmem" or "xmemlite-1"."""
+    key_channels: int
+    value_channels: int
+    sensory_channels: int
+    """0 without sensory memory."""
+    parameter_count: int
+    """Learned values; running statistics are not counted."""
+    sha256: str
+    """SHA-256 of the file, hexadecimal."""
+    license: str
+    """What the weights may be used for, as far as the file says."""
+    note: str
+    """How the model was made, as far as the file says."""
 
 
 @runtime_checkable

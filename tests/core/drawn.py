@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xmempp_core.network.checkpoint import ModelInfo
-from xmempp_core.types import Segmentation, Size
+from xmempp_core.types import ModelInfo, Segmentation, Size
 
 
 class NamedShot:

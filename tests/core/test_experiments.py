@@ -19,10 +19,10 @@ from xmempp_core.evaluation.experiments import EXPERIMENTS, XMEMPP, Plan, run_ex
 from xmempp_core.evaluation.metrics import mean_score, score_frames
 from xmempp_core.evaluation.passes import ClipPasses
 from xmempp_core.formats.masks import write_label_map
-from xmempp_core.network.checkpoint import ModelInfo
 from xmempp_core.propagation import propagate
 from xmempp_core.results import label_map_of
 from xmempp_core.settings import PropagationSettings
+from xmempp_core.types import ModelInfo
 
 SETTINGS = PropagationSettings(internal_size=32, memorize_every=2, top_k=8)
 PLAN = Plan(counts=(1, 3), selection_counts=(2, 3), seeds=2, oracle_clips=1, oracle_frames=4)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from token_model import TokenModel, tokens_as_dictionaries
 
 from xmempp_core.errors import InputError
-from xmempp_core.memory import EntryId, MemoryBank, Tokens
+from xmempp_core.memory import EntryId, MemoryBank
 from xmempp_core.settings import PropagationSettings
+from xmempp_core.tokens import Tokens
 from xmempp_core.types import Features, Padding
 
 CK, CV, HEIGHT, WIDTH = 4, 3, 2, 3

@@ -15,12 +15,11 @@ from xmempp_core.errors import InputError
 from xmempp_core.features import FeatureCache
 from xmempp_core.formats.frames import open_frames
 from xmempp_core.frame_keys import FrameKeys
-from xmempp_core.network.checkpoint import ModelInfo
 from xmempp_core.pixels import to_display
 from xmempp_core.propagation import propagate
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.track import Track
-from xmempp_core.types import AbsenceRange, Annotation, AnnotationSet, FrameSource
+from xmempp_core.types import AbsenceRange, Annotation, AnnotationSet, FrameSource, ModelInfo
 from xmempp_core.uncertainty import frame_uncertainty
 
 INFO = ModelInfo("tiny", Path("tiny"), "tiny", 8, 16, 4, 1, "0" * 64, "test", "")

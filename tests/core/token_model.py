@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xmempp_core.memory import INITIAL_LIFE, Tokens
 from xmempp_core.settings import PropagationSettings
+from xmempp_core.token_buffers import INITIAL_LIFE
+from xmempp_core.tokens import Tokens
 
 Token = dict[str, Any]
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ..errors import FormatError
 from ..runtime import Runtime
+from ..types import ModelInfo
 from .lite import MASK_CHANNELS, XMemLite
 from .xmem import IMAGE_AND_MASKS, XMem
 
@@ -26,29 +26,6 @@ NON_COMMERCIAL = "non-commercial (trained on DAVIS 2016, CC BY-NC)"
 STEM = "value_encoder.conv1.weight"
 
 State = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What is known about a model file."""
-
-    name: str
-    """The bundled model's name or the file's name without suffix."""
-    path: Path
-    architecture: str
-    """"xmem" or "xmemlite-1"."""
-    key_channels: int
-    value_channels: int
-    sensory_channels: int
-    """0 without sensory memory."""
-    parameter_count: int
-    """Learned values; running statistics are not counted."""
-    sha256: str
-    """SHA-256 of the file, hexadecimal."""
-    license: str
-    """What the weights may be used for, as far as the file says."""
-    note: str
-    """How the model was made, as far as the file says."""
 
 
 def load_model(model: str | Path = "lite", runtime: Runtime | None = None) -> XMem | XMemLite:

@@ -7,13 +7,13 @@ The submodules take batches and work under autograd, for training; `XMemLite.enc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..types import Features
+from ..types import Features, ModelInfo
 from .blocks import (
     STRIDE,
     GatedUpdate,
@@ -24,9 +24,6 @@ from .blocks import (
     padding_of,
     upsample,
 )
-
-if TYPE_CHECKING:
-    from .checkpoint import ModelInfo
 
 MEAN, DEVIATION = 127 / 255, 128 / 255
 F4_CHANNELS, F8_CHANNELS, F16_CHANNELS = 24, 40, 112

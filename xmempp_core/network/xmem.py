@@ -5,18 +5,13 @@ Objects are the batch axis; image features have a batch axis of one and are shar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from ..types import Features
+from ..types import Features, ModelInfo
 from .blocks import GatedUpdate, ResidualBlock, conv, features_of, padding_of, upsample
-
-if TYPE_CHECKING:
-    from .checkpoint import ModelInfo
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
