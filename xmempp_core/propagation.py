@@ -21,6 +21,7 @@ from .features import FeatureCache
 from .memory import EntryId, MemoryBank
 from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
 from .plan import Step, forward_weight, plan_steps
+from .runtime import full_float32
 from .settings import PropagationSettings
 from .spool import ResultSpool, with_background
 from .types import Annotation, AnnotationSet, FrameSource, Network, Segmentation
@@ -122,10 +123,13 @@ class Propagation:
         After each of them the pass can be stopped and its `state` saved.
         """
         if not self._pass.bank.permanent_entries:
-            self._fill_permanent_memory()
+            with full_float32(self.network.device):
+                self._fill_permanent_memory()
         while self._position < len(self._steps):
             step = self._steps[self._position]
-            probabilities = self._run(step)
+            # Not around the yield: the caller's own work keeps its setting.
+            with full_float32(self.network.device):
+                probabilities = self._run(step)
             if step.action == "spool":
                 self._spool.put(step.frame_index, probabilities)
             self._position += 1
