@@ -11,12 +11,12 @@ from . import convert, draw, host, sockets
 from .annotation_sets import annotations_in, fit_annotations, with_all
 from .masks import mask_for_frame, masks_by_frame, sam3_masks
 from .numbers import numbers_of, ranges_of
-from .paint import painted_mask
+from .paint import Drawn, painted_mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..xmempp_core import AnnotationSet, FrameSource
+    from ..xmempp_core import AnnotationSet
 
 OBJECT_ID = "Number of the object, 1 to 255. The same number on other frames is the same object."
 CHAIN = "Annotations made before; this node adds to them. Nothing linked: a new set."
@@ -101,40 +101,28 @@ class AddAnnotation(io.ComfyNode):
         mask: Tensor | None = None,
         annotations: AnnotationSet | None = None,
     ) -> io.NodeOutput:
-        """The set with the annotation; shows the frame, and the frame with all objects drawn."""
+        """The set with the annotation; shows the frame with all its objects drawn."""
         from ..xmempp_core import AnnotationSet, to_display
 
         source = convert.frames_of(frames)
         convert.check_frame_index(frame_index, source)
         given = fit_annotations(annotations or AnnotationSet(), source)
         frame = to_display(source.frame(frame_index))
-        chosen = _mask_of(frame, source, frame_index, image, mask, given, absent=absent)
+        chosen: Tensor | None
+        drawn = Drawn((*given.object_ids, object_id), given.colors)
+        if absent:
+            chosen = torch.zeros(source.size, dtype=torch.bool)
+        elif image.strip():
+            chosen = painted_mask(host.input_file(image), frame, drawn, frame_index)
+        else:
+            chosen = None if mask is None else mask_for_frame(mask, frame_index, source)
         result = _with_mask(given, frame_index, object_id, chosen)
         result = _with_absences(result, object_id, absent_frames)
         result = result.named(object_id, name.strip()) if name.strip() else result
-        # the plain frame stands first: it is the one that the mask editor opens
-        pictures = draw.frame_and_objects(frame, result.at(frame_index), result.colors)
+        # one picture alone: of several, the mask editor of the newer canvas opens none
+        picture = draw.with_objects(frame, result.at(frame_index), result.colors)
         output = convert.image_of([source.frame(frame_index)])
-        return io.NodeOutput(result, output, ui=host.show_pictures(pictures))
-
-
-def _mask_of(
-    frame: Tensor,
-    source: FrameSource,
-    frame_index: int,
-    image: str,
-    mask: Tensor | None,
-    given: AnnotationSet,
-    *,
-    absent: bool,
-) -> Tensor | None:
-    """(H, W) bool: empty when declared absent, else painted, else linked, else None."""
-    if absent:
-        return torch.zeros(source.size, dtype=torch.bool)
-    if image.strip():
-        shown = draw.frame_and_objects(frame, given.at(frame_index), given.colors)
-        return painted_mask(host.input_file(image), shown, frame_index)
-    return None if mask is None else mask_for_frame(mask, frame_index, source)
+        return io.NodeOutput(result, output, ui=host.show_pictures([picture]))
 
 
 def _with_mask(

@@ -66,11 +66,9 @@ STYLES: dict[str, Style] = {
 """The ways to show a track, by the name in the node."""
 
 
-def frame_and_objects(frame: Tensor, annotation: Annotation | None, colors: Colors) -> list[Tensor]:
-    """The frame (H, W, 3) uint8, and behind it the frame with its objects if it has any."""
-    if annotation is None or not annotation.present_ids:
-        return [frame]
-    return [frame, overlay(frame, annotation.label_map(), colors)]
+def with_objects(frame: Tensor, annotation: Annotation | None, colors: Colors) -> Tensor:
+    """The frame (H, W, 3) uint8 with the objects of its annotation; bare where it has none."""
+    return frame if annotation is None else overlay(frame, annotation.label_map(), colors)
 
 
 def preview_of(segmentation: Segmentation, source: FrameSource) -> Image:

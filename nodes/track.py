@@ -185,7 +185,9 @@ class Propagate(io.ComfyNode):
             return io.NodeOutput(host.blocked(), ui={"text": (NOTHING_PAINTED,)})
         source = convert.frames_of(frames)
         track = propagated(model, source, annotations, settings_of(values), augment)
-        return io.NodeOutput(track, ui=host.show_pictures([draw.overview(track, source)]))
+        picture = draw.overview(track, source)
+        host.leave_preview(picture)
+        return io.NodeOutput(track, ui=host.show_pictures([picture]))
 
 
 def propagated(

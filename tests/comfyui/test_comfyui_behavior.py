@@ -100,10 +100,11 @@ def test_progress_counts_all_frames_and_shows_a_picture(bed):
     graph.sink((track, 0), "track")
     result = bed.run(graph)
     events = [data for event, data in result.events if event == "bed_progress" and data[0] == track]
+    *events, overview = events
     assert events[0][1:3] == (0, 8)
     assert events[-1][1:3] == (8, 8)
+    assert overview[3][1].width > 2 * 96, "the last preview is the overview"
     pictures = [data[3] for data in events if data[3] is not None]
-    assert pictures
     assert pictures[0][0] == "JPEG"
     assert pictures[0][1].size == (96, 64)
 
@@ -296,7 +297,7 @@ def test_a_mask_of_any_shape_and_agreeing_size_annotates_the_frame(bed, layout, 
     expected[16:32, 24:48] = True
     assert torch.equal(one.mask(1), expected)
     assert bed.received["frame"].shape == (1, 64, 96, 3)
-    assert len(result.outputs[given]["images"]) == 2
+    assert len(result.outputs[given]["images"]) == 1
 
 
 def test_one_mask_for_each_frame_gives_the_one_of_the_frame(bed):

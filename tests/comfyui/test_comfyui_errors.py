@@ -135,6 +135,24 @@ def test_paint_on_the_frame_is_the_annotation(bed, images):
     assert torch.equal(bed.received["set"].at(2).mask(1), expected)
 
 
+def test_paint_over_drawn_objects_stays_valid_when_those_change(bed, images):
+    """The node shows the objects over the frame, so that is what the artist paints on."""
+    drawing = bed.pack_module("xmempp_core").draw_overlay
+    graph = Graph()
+    shot = clip(graph)
+    one = annotation(graph, (shot, 0), frame_index=2, mask=(shot, 2))
+    node = annotation(graph, (shot, 0), frame_index=2, object_id=2, annotations=(one, 0))
+    labels = torch.zeros(64, 96, dtype=torch.uint8)
+    labels[30:60, 40:80] = 1  # object 1 was elsewhere when object 2 was painted
+    shown = drawing((images[2] * 255).round().byte(), labels).float() / 255
+    name = save_paint(bed, shown, "clipspace-painted-masked-6.png", box=slice(5, 20))
+    graph[node]["inputs"]["image"] = name
+    graph.sink((node, 0), "set")
+    result = bed.run(graph)
+    assert result.success, result.error
+    assert bed.received["set"].at(2).mask(2).sum() == 15 * 15
+
+
 def test_paint_of_another_frame(bed, images):
     graph = Graph()
     shot = clip(graph)
