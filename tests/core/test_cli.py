@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -663,6 +664,15 @@ def test_the_core_needs_neither_comfyui_nor_a_package_of_an_extra() -> None:
     )
     done = run_module("-c", script)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_evaluate_without_its_extra_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    command = ["evaluate", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert_one_sentence(capsys, 'pip install "xmempp[eval]"')
 
 
 def test_the_official_layout_runs_from_the_same_command(shot: ShotOnDisk, tmp_path: Path) -> None:
