@@ -267,6 +267,15 @@ def test_a_pass_resumed_anywhere_gives_the_same_bytes(
         assert torch.equal(one.probabilities, other.probabilities)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_gives_nearly_the_same_labels(dtype: str) -> None:
+    _, annotations = toy_shot()
+    full = probabilities(bundled(), annotations)
+    half = probabilities(load_model("lite", Runtime.choose("cpu", dtype)), annotations)
+    assert half.dtype == torch.float32
+    assert (half.argmax(1) == full.argmax(1)).float().mean() > 0.99
+
+
 def test_memory_modes_differ_and_working_memory_off_stores_nothing(network: Network) -> None:
     source, annotations = toy_shot((0, 6))
     off = Propagation(network, source, annotations, replace(SMALL, working_memory=False))
