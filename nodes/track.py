@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,9 +11,10 @@ from comfy_api.latest import io
 from . import convert, draw, host, sockets
 from .annotation_sets import fit_annotations
 from .results import check_same_clip, frames_in_track, mask_from_track, object_ids_of
+from .watch import WatchedPass
 
 if TYPE_CHECKING:
-    from ..xmempp_core import AnnotationSet, FrameSource, PropagationSettings, Segmentation, Track
+    from ..xmempp_core import AnnotationSet, FrameSource, PropagationSettings, Track
     from .model import LoadedModel
 
 log = logging.getLogger(__name__)
@@ -201,32 +200,23 @@ def propagated(
     from ..xmempp_core import Track, parse_augmentations, propagate
 
     fitted = fit_annotations(annotations, source)
-    shelf = model.shelf
+    shelf, watched = model.shelf, WatchedPass(source, settings)
     with host.working(WHEN_MEMORY_ENDS), shelf.reported(source, settings) as cache:
         segmentations = propagate(
             model.network(settings),
-            source,
+            watched.frames,
             fitted,
             settings,
             augment=parse_augmentations(augment),
             cache=cache,
         )
         return Track.collect(
-            _shown(segmentations, source),
+            watched.results(segmentations),
             source=source,
             annotations=fitted,
             settings=settings,
             model=model.info,
         )
-
-
-def _shown(segmentations: Iterator[Segmentation], source: FrameSource) -> Iterator[Segmentation]:
-    """The segmentations, each shown on the node's progress bar."""
-    progress = host.Progress(len(source))
-    progress.step(0)
-    for done, segmentation in enumerate(segmentations, start=1):
-        progress.step(done, partial(draw.preview_of, segmentation, source))
-        yield segmentation
 
 
 class TrackToMask(io.ComfyNode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -66,11 +67,13 @@ def test_masks_linked_after_a_run_need_no_second_propagation(bed):
     assert set(bed.received["masks"].unique().tolist()) == {0.0, 1.0}
 
 
-def test_cancel_is_heard_within_a_frame_and_the_next_run_succeeds(bed, monkeypatch):
+@pytest.mark.parametrize("direction", ["outward", "bidirectional"])
+def test_cancel_is_heard_within_a_frame_and_the_next_run_succeeds(bed, monkeypatch, direction):
     graph = Graph()
     shot = clip(graph, frame_count=40)
     first = annotation(graph, (shot, 0), mask=(shot, 2))
-    track = propagation(graph, (shot, 0), (first, 0))
+    last = annotation(graph, (shot, 0), mask=(shot, 2), frame_index=39, annotations=(first, 0))
+    track = propagation(graph, (shot, 0), (last, 0), direction=direction)
     graph.sink((track, 0), "track")
     host = bed.pack_module("nodes.host")
     real, calls = host.check_interrupted, []
@@ -107,6 +110,51 @@ def test_progress_counts_all_frames_and_shows_a_picture(bed):
     pictures = [data[3] for data in events if data[3] is not None]
     assert pictures[0][0] == "JPEG"
     assert pictures[0][1].size == (96, 64)
+
+
+def test_progress_of_both_directions_never_goes_back(bed):
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    last = annotation(graph, (shot, 0), mask=(shot, 2), frame_index=7, annotations=(first, 0))
+    track = propagation(graph, (shot, 0), (last, 0), direction="bidirectional")
+    graph.sink((track, 0), "track")
+    result = bed.run(graph)
+    assert result.success, result.error
+    events = [data for event, data in result.events if event == "bed_progress" and data[0] == track]
+    values = [data[1] for data in events[:-1]]
+    assert {data[2] for data in events[:-1]} == {16}
+    assert values == sorted(values)
+    assert values[-1] == 16
+
+
+def test_a_model_is_downloaded_on_request_and_is_there_the_next_time(bed, monkeypatch):
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    weights = bed.pack_module("xmempp_core.network.checkpoint").BUNDLED["lite"]
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(weights.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        download = bed.pack_module("nodes.download")
+        url = f"http://127.0.0.1:{server.server_port}/lite.safetensors"
+        remote = download.RemoteModel("fetched.safetensors", url)
+        monkeypatch.setattr(download, "MODELS", (remote,))
+        graph = Graph()
+        model = graph.add(
+            "XMemPPLoadModel", model="download: fetched.safetensors", precision="float32"
+        )
+        graph.sink((model, 0), "model")
+        result = bed.run(graph)
+        server.shutdown()
+        thread.join()
+    assert result.success, result.error
+    path = bed.base / "models" / "xmem" / "fetched.safetensors"
+    assert path.read_bytes() == weights.read_bytes()
+    assert bed.received["model"].info.path == path
+    graph[model]["inputs"]["model"] = "fetched.safetensors"
+    assert bed.run(graph).success, "it is listed as a file now, and the server is gone"
 
 
 def test_nothing_painted_blocks_with_advice_and_no_error(bed):

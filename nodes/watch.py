@@ -1,0 +1,47 @@
+"""A pass as the artist watches it: progress bar, small pictures, Cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from . import draw, host
+from .convert import Watched
+
+if TYPE_CHECKING:
+    from ..xmempp_core import FrameSource, PropagationSettings, Segmentation
+
+
+class WatchedPass:
+    """The frames and results of a pass, both on their way through the node's progress bar.
+
+    Cancel is heard at every frame that is read. The backward leg of "bidirectional" gives no
+    results yet, so that its frames are counted as they are read.
+
+    Args:
+        source: the clip.
+        settings: of the pass.
+    """
+
+    def __init__(self, source: FrameSource, settings: PropagationSettings) -> None:
+        self._source = source
+        self._ahead = len(source) if settings.direction == "bidirectional" else 0
+        self._read = 0
+        self._bar = host.Progress(self._ahead + len(source))
+        self.frames = Watched(source, self._on_frame)
+
+    def results(self, segmentations: Iterator[Segmentation]) -> Iterator[Segmentation]:
+        """The same results, each shown."""
+        self._bar.step(0)
+        for done, segmentation in enumerate(segmentations, start=1):
+            self._read = self._ahead
+            picture = partial(draw.preview_of, segmentation, self._source)
+            self._bar.step(self._ahead + done, picture)
+            yield segmentation
+
+    def _on_frame(self) -> None:
+        host.check_interrupted()
+        if self._read < self._ahead:
+            self._read += 1
+            self._bar.step(self._read)
