@@ -195,20 +195,35 @@ def input_file(name: str) -> Path:
         InputError: the name is empty or leads out of these folders.
         FormatError: there is nothing of that name.
     """
-    import folder_paths
-
     from ..xmempp_core import FormatError
+
+    path, where = _found(name)
+    if path is None:
+        raise FormatError(
+            _plain(name), f"there is nothing of that name in ComfyUI's {where}; check the name"
+        )
+    return path
+
+
+def _found(name: str) -> tuple[Path | None, str]:
+    """The file or folder of a name, None if there is none, and where it was looked for."""
+    import folder_paths
 
     plain, named_folder = folder_paths.annotated_filepath(name.strip())
     folders = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
+    where = f"{Path(named_folder).name} folder" if named_folder else "input or output folder"
     for folder in [named_folder] if named_folder else folders:
         path = _inside(Path(folder), plain.strip())
         if path.exists():
-            return path
-    where = f"{Path(named_folder).name} folder" if named_folder else "input or output folder"
-    raise FormatError(
-        plain.strip(), f"there is nothing of that name in ComfyUI's {where}; check the name"
-    )
+            return path, where
+    return None, where
+
+
+def _plain(name: str) -> str:
+    """A name without the folder it names in brackets."""
+    import folder_paths
+
+    return folder_paths.annotated_filepath(name.strip())[0].strip()
 
 
 def output_file(name: str) -> tuple[Path, str]:
@@ -244,19 +259,13 @@ def change_mark(name: str | None) -> str:
     Args:
         name: as for `input_file`; None where the name comes from another node.
     """
-    import folder_paths
-
     if not name or not name.strip():
         return ""
-
-    plain, named_folder = folder_paths.annotated_filepath(name.strip())
-    folders = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
-    for folder in [named_folder] if named_folder else folders:
-        path = Path(folder) / plain.strip()
-        if path.exists():
-            files = sorted(path.iterdir()) if path.is_dir() else [path]
-            return "|".join(f"{f.name}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)
-    return ""
+    path, _ = _found(name)
+    if path is None:
+        return ""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return "|".join(f"{f.name}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)
 
 
 def temporary_file(suffix: str) -> Path:

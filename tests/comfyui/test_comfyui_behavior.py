@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -190,6 +191,29 @@ def test_free_memory_moves_the_model_out_and_it_comes_back(bed):
     mm.unload_all_models()
     assert mm.current_loaded_models == []
     run(2)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_nothing_of_a_pass_outlives_it(bed, monkeypatch, cancelled):
+    bank = bed.pack_module("xmempp_core.memory").MemoryBank
+    host = bed.pack_module("nodes.host")
+    real, alive = host.check_interrupted, []
+
+    def look():
+        alive.append(sum(type(one) is bank for one in gc.get_objects()))
+        if cancelled and len(alive) == 8:
+            bed.interrupt()
+        real()
+
+    monkeypatch.setattr(host, "check_interrupted", look)
+    graph = Graph()
+    shot = clip(graph, frame_count=12)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    graph.sink((propagation(graph, (shot, 0), (first, 0)), 0), "track")
+    assert bed.run(graph).interrupted is cancelled
+    assert max(alive) == 1, "the pass has one memory bank"
+    gc.collect()
+    assert not any(type(one) is bank for one in gc.get_objects())
 
 
 def test_what_is_cached_beside_the_model_is_no_inference_tensor(bed):
