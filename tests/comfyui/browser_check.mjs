@@ -47,8 +47,13 @@ await page.waitForFunction(
 await page.waitForTimeout(3000);
 await page.keyboard.press('Escape');
 
-const screenshot = (name) =>
-  page.screenshot({ path: path.join(options.out, `${name}.${options.mode}.png`) });
+const screenshot = async (name) => {
+  if (name !== 'context_menu' && name !== 'mask_editor') {
+    await page.mouse.move(700, 975); // no tooltip in the picture
+    await page.waitForTimeout(700);
+  }
+  await page.screenshot({ path: path.join(options.out, `${name}.${options.mode}.png`) });
+};
 
 const history = async () => (await page.request.get(`${options.url}/history`)).json();
 

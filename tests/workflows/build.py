@@ -275,9 +275,9 @@ Repeat 3 to 5 until it is right. Every annotated frame comes back exactly as ann
     )
     shot = w.add("XMemPPDemoShot", (0, 0), (300, 80))
     model = w.add("XMemPPLoadModel", (0, 140), (300, 110))
-    one = w.add("XMemPPRemoveAnnotation", (0, 310), (300, 110), annotations=shot[1], frame_index=60)
+    one = w.add("XMemPPRemoveAnnotation", (0, 340), (300, 110), annotations=shot[1], frame_index=60)
     start = w.add(
-        "XMemPPRemoveAnnotation", (0, 480), (300, 110), annotations=one[0], frame_index=122
+        "XMemPPRemoveAnnotation", (0, 520), (300, 110), annotations=one[0], frame_index=122
     )
     first = w.add(
         "XMemPPPropagate",
@@ -310,7 +310,7 @@ Repeat 3 to 5 until it is right. Every annotated frame comes back exactly as ann
     )
     far = w.add(
         "XMemPPAddAnnotation",
-        (3 * COLUMN, 560),
+        (3 * COLUMN, 680),
         ANNOTATE,
         title="Annotate the second candidate",
         frame_index=122,
@@ -356,7 +356,7 @@ object by its number, here with soft edges, and saves it as a matte film of its 
     )
     w.add(
         "XMemPPTrackPreview",
-        (COLUMN, 620),
+        (COLUMN, 700),
         PREVIEW,
         track=track[0],
         frames=shot[0],
@@ -408,7 +408,7 @@ of it leaves as masks.
     model = w.add("XMemPPLoadModel", (0, 140), (300, 110))
     folder = w.add(
         "XMemPPSaveAnnotations",
-        (0, 310),
+        (0, 340),
         (300, 90),
         title="Save Annotations (delete for your own folder)",
         annotations=shot[1],
@@ -461,10 +461,10 @@ really needs become pictures (*Image From Batch*, `frame_count`).
     )
     shot = w.add("XMemPPDemoShot", (0, 0), (300, 80))
     model = w.add("XMemPPLoadModel", (0, 140), (300, 110))
-    trim = w.add("Video Slice", (0, 310), (300, 120), video=shot[0], duration=1.0)
+    trim = w.add("Video Slice", (0, 340), (300, 120), video=shot[0], duration=1.0)
     one = w.add(
         "XMemPPRemoveAnnotation",
-        (0, 490),
+        (0, 540),
         (300, 110),
         title="Frame 60 is not in the trimmed clip",
         annotations=shot[1],
@@ -472,7 +472,7 @@ really needs become pictures (*Image From Batch*, `frame_count`).
     )
     two = w.add(
         "XMemPPRemoveAnnotation",
-        (0, 660),
+        (0, 720),
         (300, 110),
         title="Frame 122 neither",
         annotations=one[0],
@@ -624,7 +624,7 @@ SAM 3 gives objects no numbers: they become `object_id`, `object_id` + 1, ...
         )
         sam = w.add("TestFakeSam3Track", (COLUMN, 0), masks=masks[0])
     else:
-        parts = w.add("GetVideoComponents", (0, 310), (240, 100), video=shot[0])
+        parts = w.add("GetVideoComponents", (0, 340), (240, 100), video=shot[0])
         checkpoint = w.add(
             "CheckpointLoaderSimple",
             (COLUMN, 0),
