@@ -73,7 +73,9 @@ def runtime(precision: str) -> Runtime:
     from ..xmempp_core import Runtime
 
     device = mm.get_torch_device()
-    return Runtime(device, Runtime.choose(device.type, precision).dtype)
+    # other accelerators that ComfyUI knows work in float32 unless told otherwise, as the CPU does
+    kind = device.type if device.type in ("cuda", "mps") else "cpu"
+    return Runtime(device, Runtime.choose(kind, precision).dtype)
 
 
 class Managed(torch.nn.Module):
