@@ -9,7 +9,8 @@ import argparse
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from .errors import CapacityError, XMemError
@@ -81,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         options = build_parser(arguments[0] if arguments else None).parse_args(arguments)
-        _show_notes(quiet=getattr(options, "quiet", False))
-        return options.run(options)
+        with _notes_shown(quiet=getattr(options, "quiet", False)):
+            return options.run(options)
     except CapacityError as error:
         return _fail(str(error), EXIT_OUT_OF_MEMORY)
     except XMemError as error:
@@ -103,10 +104,17 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(s in str(error) for s in _OUT_OF_MEMORY_SIGNS)
 
 
-def _show_notes(*, quiet: bool) -> None:
+@contextmanager
+def _notes_shown(*, quiet: bool) -> Iterator[None]:
     """Sends the package's notes to stderr; of other packages only warnings."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger(__package__).setLevel(logging.WARNING if quiet else logging.INFO)
+    ours = logging.getLogger(__package__)
+    before = ours.level
+    ours.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        ours.setLevel(before)
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from .memory import EntryId, MemoryBank, Recall
-from .network.ops import aggregate
-from .pixels import pad, resize_masks, unpad
+from .network.ops import aggregate, reduced
+from .pixels import pad, unpad
 from .presence import weigh_presence
 from .settings import PropagationSettings
 from .tokens import frame_tokens
@@ -83,8 +83,12 @@ class Pass:
         self.last_deep_update = -(self.settings.deep_update_every or 0)
 
     def restart(self) -> None:
-        """Clears all but permanent memory, for a pass in another direction."""
+        """Clears all but permanent memory, for a pass in another direction.
+
+        Objects that only working memory knew are unknown again.
+        """
         self.bank.clear_temporary()
+        self.known_objects = self.bank.permanent_objects
         self.sensory = None
         self.clock, self.last_memorized = -1, 0
         self.last_deep_update = -(self.settings.deep_update_every or 0)
@@ -143,7 +147,7 @@ def annotate(predicted: Tensor | None, given: GivenMasks, encoded: EncodedFrame,
         encoded: the frame.
         n: number of objects.
     """
-    masks = pad(resize_masks(given.masks, encoded.size), encoded.features.padding)
+    masks = pad(given.masks, encoded.features.padding)
     result = masks.new_zeros(n, *masks.shape[1:])
     if predicted is not None:
         result[: predicted.shape[0] - 1] = predicted[1:] * (masks.sum(0) <= 0.5)
@@ -197,8 +201,7 @@ def advance(
         if not is_last and not (state.settings.deep_update_every is None and is_deep):
             state.sensory = prediction.sensory
     if given is not None:
-        before = None if prediction is None else prediction.probabilities
-        probabilities = annotate(before, given, encoded, state.known_objects)
+        probabilities = _with_given(prediction, given, encoded, state.known_objects)
     if is_memorized:
         _memorize_due(state, encoded, probabilities, given, is_deep)
     return unpad(probabilities, encoded.features.padding)
@@ -214,6 +217,19 @@ def _predict_known(state: Pass, encoded: EncodedFrame, known_before: int) -> Pre
         return prediction
     weighed = weigh_presence(state.bank, encoded.features, prediction.probabilities)
     return replace(prediction, probabilities=weighed)
+
+
+def _with_given(
+    prediction: Prediction | None, given: GivenMasks, encoded: EncodedFrame, n: int
+) -> Tensor:
+    """(n + 1, H', W') probabilities of a frame of which something is known beforehand."""
+    if prediction is None:
+        return annotate(None, given, encoded, n)
+    if given.is_annotation:
+        return annotate(prediction.probabilities, given, encoded, n)
+    kept = torch.ones_like(prediction.probabilities[1:])
+    kept[list(given.channels)] = 0
+    return reduced(prediction.probabilities, kept)
 
 
 def _memorize_due(

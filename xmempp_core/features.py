@@ -13,8 +13,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from .errors import CapacityError
 from .types import Features, Padding
 
 _TENSORS = tuple(f.name for f in fields(Features) if f.name != "padding")
@@ -89,8 +91,14 @@ class FeatureCache:
             self._held_bytes += size
         elif self._spilled_bytes + size <= self._spill_bytes:
             tensors = {name: getattr(features, name).cpu().contiguous() for name in _TENSORS}
+            try:
+                save_file(tensors, self._path(frame_index))
+            except (OSError, SafetensorError) as error:
+                raise CapacityError(
+                    f"features cannot be kept on disk ({error}); free space in "
+                    f"{self._folder or tempfile.gettempdir()} or lower spill_bytes"
+                ) from error
             self._spilled[frame_index] = features.padding
-            save_file(tensors, self._path(frame_index))
             self._spilled_bytes += size
 
     def _path(self, frame_index: int) -> Path:

@@ -87,6 +87,14 @@ class MemoryBank:
         """Addresses of the permanent entries, ascending."""
         return tuple(self._entries)
 
+    @property
+    def permanent_objects(self) -> int:
+        """Objects up to the last that has a permanent token: the first channels."""
+        if not self._entries:
+            return 0
+        held = self.view("valid", "permanent").any(1).nonzero()
+        return int(held.max()) + 1
+
     def view(self, name: str, store: str) -> Tensor:
         """A view of one buffer in one store.
 
@@ -217,8 +225,13 @@ class MemoryBank:
         """(L,) bool over permanent memory: tokens of the entries where the object is absent."""
         coverage = self.view("coverage", "permanent")[channel].split(self._entry_tokens)
         valid = self.view("valid", "permanent")[channel].split(self._entry_tokens)
-        pairs = zip(coverage, valid, strict=True)
-        return torch.cat([v & (c.max() < ABSENT_COVERAGE) for c, v in pairs])
+        # An augmentation can move the object out of the picture; that declares nothing.
+        declared: dict[int, Tensor] = {}
+        absent = []
+        for entry, c, v in zip(self._entries, coverage, valid, strict=True):
+            empty = (c < ABSENT_COVERAGE).all()
+            absent.append(v & declared.setdefault(entry.frame_index, empty))
+        return torch.cat(absent)
 
     def _groups(self, object_count: int) -> list[list[int]]:
         """Channels that read the same tokens, in order of their first channel."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .memory import MemoryBank
-from .network.ops import aggregate
+from .network.ops import reduced
 from .pixels import STRIDE
 from .types import Features
 
@@ -33,16 +33,17 @@ def weigh_presence(bank: MemoryBank, features: Features, probabilities: Tensor) 
         features: of the frame.
         probabilities: (n + 1, H', W') padded, background first.
     """
-    objects, changed = probabilities[1:].clone(), False
-    for channel in range(objects.shape[0]):
+    kept = torch.ones_like(probabilities[1:])
+    changed = False
+    for channel, probability in enumerate(probabilities[1:]):
         evidence = bank.evidence(features, channel)
         if evidence is None:
             continue
-        keep = _kept(objects[channel].cpu().numpy(), evidence.cpu().numpy())
+        keep = _kept(probability.cpu().numpy(), evidence.cpu().numpy())
         if not keep.all():
-            objects[channel] *= torch.from_numpy(keep).to(objects.device)
+            kept[channel] = torch.from_numpy(keep).to(kept)
             changed = True
-    return aggregate(objects) if changed else probabilities
+    return reduced(probabilities, kept) if changed else probabilities
 
 
 def _kept(probability: np.ndarray, evidence: np.ndarray) -> np.ndarray:

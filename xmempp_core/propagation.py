@@ -19,7 +19,7 @@ from .engine import EncodedFrame, GivenMasks, Pass, add_permanent, advance
 from .errors import InputError, ShapeError
 from .features import FeatureCache
 from .memory import EntryId, MemoryBank
-from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
+from .pixels import cell_coverage, internal_size, pad, resize_frame, resize_masks, to_display
 from .plan import Step, forward_weight, plan_steps
 from .runtime import full_float32
 from .settings import PropagationSettings
@@ -92,6 +92,7 @@ class Propagation:
         self._size = internal_size(source.size, self.settings.internal_size)
         bank = MemoryBank(len(self._order), self.settings)
         self._pass = Pass(network, self.settings, bank)
+        self._is_permanent_memory_filled = False
         self._spool = ResultSpool(None)
 
     def keep_spool_in(self, directory: Path) -> None:
@@ -122,9 +123,10 @@ class Propagation:
 
         After each of them the pass can be stopped and its `state` saved.
         """
-        if not self._pass.bank.permanent_entries:
+        if not self._is_permanent_memory_filled:
             with full_float32(self.network.device):
                 self._fill_permanent_memory()
+            self._is_permanent_memory_filled = True
         while self._position < len(self._steps):
             step = self._steps[self._position]
             # Not around the yield: the caller's own work keeps its setting.
@@ -182,8 +184,7 @@ class Propagation:
     def _covered_cells(self, coverage: Tensor, encoded: EncodedFrame) -> Tensor:
         """(h * w,) bool: cells at least half of which the augmented picture covers."""
         covered = resize_masks(coverage[None].to(self.network.device), self._size)
-        padded = pad(covered, encoded.features.padding)
-        return torch.nn.functional.avg_pool2d(padded, 16).flatten() >= 0.5
+        return cell_coverage(pad(covered, encoded.features.padding))[0] >= 0.5
 
     # ---- what is known of a frame
 
@@ -201,7 +202,8 @@ class Propagation:
         if not ids:
             return None
         entries = self._pass.bank.permanent_entries
-        in_permanent = EntryId(frame_index) in entries
+        # Also a map without any object known yet: it is stored nowhere.
+        in_permanent = self.settings.memory == "xmem++" or EntryId(frame_index) in entries
         masks = _masks_of(annotation, ids)
         return self._given_masks(ids, masks, in_permanent=in_permanent)
 
@@ -304,6 +306,7 @@ class Propagation:
         one, device = self._pass, self.network.device
         bank = {n.removeprefix("bank."): t for n, t in state.items() if n.startswith("bank.")}
         one.bank.load_state(bank, device)
+        self._is_permanent_memory_filled = bool(one.bank.permanent_entries)
         clocks = (int(value) for value in state["clocks"])
         self._position, one.known_objects, one.clock, one.last_memorized, deep = clocks
         one.last_deep_update = deep

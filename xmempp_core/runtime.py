@@ -1,11 +1,10 @@
-"""Device, dtype and cache: decided here once, followed by everything else."""
+"""Device and dtype: decided here once, followed by everything else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -16,19 +15,13 @@ _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and in which precision a network runs, and how much it may cache."""
+    """Where and in which precision a network runs."""
 
     device: torch.device
     dtype: torch.dtype
-    cache_bytes: int = 0
-    """Host memory for encoder features that a second pass can use again; 0 = no cache."""
-    spill_bytes: int = 0
-    """Disk space for features beyond `cache_bytes`; 0 = none."""
-    spill_directory: Path | None = None
-    """Folder for spilled features; None = the system's temporary folder."""
 
     @classmethod
-    def choose(cls, device: str = "auto", dtype: str = "auto", *, cache_bytes: int = 0) -> Runtime:
+    def choose(cls, device: str = "auto", dtype: str = "auto") -> Runtime:
         """A runtime from names: device auto, cpu, cuda, cuda:N, mps; dtype auto or a float type.
 
         "auto" takes CUDA, then MPS, then the CPU; bfloat16 (float16 on older cards) on CUDA,
@@ -38,21 +31,27 @@ class Runtime:
             InputError: the device is not there, or the name is unknown.
         """
         chosen = _choose_device(device)
-        return cls(chosen, _choose_dtype(dtype, chosen), cache_bytes)
+        return cls(chosen, _choose_dtype(dtype, chosen))
 
 
 @contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
-    """Float32 convolutions in full on CUDA, whose default rounds them to 10 bits (TF32)."""
+    """Float32 convolutions and products in full on CUDA, not rounded to 10 bits (TF32).
+
+    Convolutions are rounded by default; products, and so the similarity, where the host asks.
+    """
     if device.type != "cuda":
         yield
         return
     before = torch.backends.cudnn.allow_tf32
+    products_before = torch.get_float32_matmul_precision()
     torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
         torch.backends.cudnn.allow_tf32 = before
+        torch.set_float32_matmul_precision(products_before)
 
 
 def _choose_device(name: str) -> torch.device:

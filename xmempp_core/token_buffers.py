@@ -65,12 +65,12 @@ class TokenBuffers:
         self._count = count
 
     def state(self) -> dict[str, Tensor]:
-        """All columns as they are filled."""
-        return {name: self.view(name).contiguous() for name in self._columns}
+        """Copies of all columns as they are filled, on the host."""
+        return {name: self.view(name).to("cpu", copy=True).contiguous() for name in self._columns}
 
     def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
         """Restores what `state` returned."""
-        self._columns = {name: column.to(device) for name, column in state.items()}
+        self._columns = {name: column.to(device, copy=True) for name, column in state.items()}
         self._count = self._columns["key"].shape[0] if self._columns else 0
 
     def _reserve(self, count: int, like: dict[str, Tensor]) -> None:

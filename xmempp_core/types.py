@@ -166,7 +166,8 @@ class Annotation:
             raise ShapeError(what, str(self.size), str(newer.size))
         kept = [i for i in self.object_ids if i not in newer.object_ids]
         ids = (*kept, *newer.object_ids)
-        masks = torch.stack([*(self.mask(i) for i in kept), *newer.masks])
+        own = self.masks[[self.object_ids.index(i) for i in kept]]
+        masks = torch.cat([own, newer.masks])
         return replace(self, object_ids=ids, masks=masks)
 
     def without_objects(self, object_ids: Iterable[int]) -> Annotation:

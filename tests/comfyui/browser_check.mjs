@@ -221,6 +221,29 @@ async function savedColors() {
   }, view);
 }
 
+/** Help pages with their pictures, translations and templates, as the editor asks for them. */
+async function checkServed() {
+  const get = async (address) => page.request.get(`${options.url}${address}`);
+  const known = await (await get('/object_info')).json();
+  const ours = Object.keys(known).filter((name) => name.startsWith('XMemPP'));
+  const pack = known.XMemPPPropagate.python_module.split('.')[1];
+  for (const name of ours) {
+    const help = await get(`/extensions/${pack}/docs/${name}/en.md`);
+    const picture = /\((images\/.*?)\)/.exec(await help.text())?.[1];
+    if (!help.ok() || !(await get(`/extensions/${pack}/docs/${picture}`)).ok())
+      fail(`the help page of ${name} or its picture is not served`);
+  }
+  const words = await (await get('/i18n')).json();
+  for (const language of ['en', 'zh', 'ja'])
+    if (!ours.every((name) => words[language]?.nodeDefs?.[name]?.display_name))
+      fail(`a translation into ${language} is not served`);
+  const templates = (await (await get('/workflow_templates')).json())[pack] ?? [];
+  const expected = fs.readdirSync(path.dirname(files[0])).filter((n) => n.endsWith('.json')).length;
+  if (templates.length !== expected) fail(`templates served: ${templates}`);
+  note(`help, translations and templates of ${ours.length} nodes are served`);
+}
+
+await checkServed();
 for (const file of files) {
   const name = path.basename(file, '.json');
   const json = JSON.parse(fs.readFileSync(file, 'utf8'));

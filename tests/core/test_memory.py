@@ -127,6 +127,33 @@ def test_permanent_memory_does_not_remember_the_history_of_edits(
     assert torch.equal(bank.view("values", "working"), working)
 
 
+def test_an_augmentation_without_the_object_declares_no_absence() -> None:
+    generator = torch.Generator().manual_seed(7)
+    bank = MemoryBank(OBJECTS, LIMITS)
+    seen, moved_out = (random_tokens(generator, [0]) for _ in range(2))
+    seen.coverage[0] = 1
+    moved_out.coverage.zero_()
+    bank.add_permanent(EntryId(0), seen)
+    bank.add_permanent(EntryId(0, 1), moved_out)
+    assert bank.evidence(features_from(seen), 0) is None
+    bank.add_permanent(EntryId(4), moved_out)
+    nothing = moved_out.chosen(torch.zeros(CELLS, dtype=torch.bool))
+    bank.add_permanent(EntryId(4, 1), nothing)
+    assert bank.evidence(features_from(seen), 0) is not None
+
+
+def test_a_saved_state_stands_still_while_the_bank_goes_on() -> None:
+    generator = torch.Generator().manual_seed(8)
+    bank, restored = MemoryBank(OBJECTS, LIMITS), MemoryBank(OBJECTS, LIMITS)
+    bank.add_working(random_tokens(generator, [0, 1]))
+    state = bank.state()
+    before = {name: tensor.clone() for name, tensor in state.items()}
+    restored.load_state(state, torch.device("cpu"))
+    for one in (bank, restored):
+        one.count_usage(torch.ones(CELLS))
+    assert all(torch.equal(state[name], before[name]) for name in before)
+
+
 def test_removing_an_unknown_frame_names_the_known_ones() -> None:
     bank = MemoryBank(OBJECTS, LIMITS)
     bank.add_permanent(EntryId(7), random_tokens(torch.Generator(), [0]))

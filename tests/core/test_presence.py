@@ -43,7 +43,7 @@ def test_only_the_part_that_matches_the_absence_is_dropped() -> None:
     after = weigh_presence(GivenEvidence(evidence), features(), before)
     assert torch.equal(before, given)
     assert after[1, 20:44, 90:110].max() < 0.01
-    assert after[1, 20:44, 10:30].min() > 0.9
+    assert torch.equal(after[1, 20:44, 10:30], before[1, 20:44, 10:30])
     torch.testing.assert_close(after.sum(0), torch.ones(64, 128))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,12 @@ from tiny import ARCHITECTURES, tiny_network
 from torch import Tensor
 from toy import HEIGHT, WIDTH, toy_frames, toy_shot
 
-from xmempp_core.errors import InputError, ShapeError
+from xmempp_core.errors import CapacityError, InputError, ShapeError
 from xmempp_core.features import FeatureCache
 from xmempp_core.formats.frames import open_frames
 from xmempp_core.network.checkpoint import load_model
 from xmempp_core.propagation import Propagation, propagate
-from xmempp_core.runtime import Runtime
+from xmempp_core.runtime import Runtime, full_float32
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.types import AbsenceRange, Annotation, AnnotationSet, Network, Segmentation
 
@@ -125,6 +126,55 @@ def test_xmem_without_an_annotation_on_frame_0_starts_from_the_first(network: Ne
     assert len(run(network, annotations, memory="xmem")) == 12
 
 
+def test_xmem_goes_backward_without_objects_that_only_later_frames_show(network: Network) -> None:
+    _, labels = toy_frames()
+    early = torch.where(labels[3] == 7, 0, labels[3])
+    annotations = AnnotationSet(
+        (Annotation.from_label_map(3, early), Annotation.from_label_map(8, labels[8]))
+    )
+    result = run(network, annotations, memory="xmem")
+    assert result[10].probabilities[2].max() > 1e-3
+    assert result[1].probabilities[2].max() == 0
+
+
+def test_an_empty_first_map_is_stored_nowhere(network: Network) -> None:
+    source, annotations = toy_shot((5,))
+    empty = Annotation.from_label_map(0, torch.zeros(HEIGHT, WIDTH, dtype=torch.uint8))
+    chosen = replace(SMALL, direction="forward", working_memory=False)
+    one = Propagation(network, source, annotations.with_annotation(empty), chosen)
+    for _ in one:
+        assert one._pass.bank.counts.working == 0
+    assert [e.frame_index for e in one._pass.bank.permanent_entries] == [5]
+
+
+def test_a_pass_whose_annotated_frame_could_not_be_read_starts_whole(network: Network) -> None:
+    frames, labels = toy_frames()
+    source, broken = open_frames(frames), [True]
+    read = source.frame
+
+    def frame(index: int) -> Tensor:
+        if index == 6 and broken:
+            broken.clear()
+            raise InputError("frame 6 is damaged")
+        return read(index)
+
+    source.frame = frame  # type: ignore[method-assign]
+    maps = tuple(Annotation.from_label_map(t, labels[t]) for t in (0, 6))
+    one = Propagation(network, source, AnnotationSet(maps), SMALL)
+    with pytest.raises(InputError, match="damaged"):
+        next(iter(one))
+    next(iter(one))
+    assert [e.frame_index for e in one._pass.bank.permanent_entries] == [0, 6]
+
+
+def test_an_absence_leaves_the_other_objects_as_they_are(network: Network) -> None:
+    _, annotations = toy_shot((0,))
+    plain = run(network, annotations)
+    declared = run(network, annotations.with_absence(AbsenceRange(7, 1, 1)))
+    assert torch.equal(declared[1].probabilities[1], plain[1].probabilities[1])
+    assert declared[1].probabilities[2].max() == 0
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_the_same_pass_twice_gives_the_same_bytes(network: Network, direction: str) -> None:
     _, annotations = toy_shot((3, 8))
@@ -165,6 +215,30 @@ def test_results_are_the_same_with_and_without_a_cache(
         }
         assert all(torch.equal(cached[t], plain[t]) for t in range(12))
     assert cache.statistics.hits > 0
+
+
+def test_features_that_cannot_be_spilled_are_not_taken_for_held(
+    tmp_path: Path, network: Network
+) -> None:
+    folder = tmp_path / "spill"
+    cache = FeatureCache(0, spill_bytes=2**30, spill_directory=tmp_path)
+    source, annotations = toy_shot((0,))
+    cache._folder = folder  # missing, so that it cannot be written to
+    with pytest.raises(CapacityError, match="lower spill_bytes"):
+        list(propagate(network, source, annotations, SMALL, cache=cache))
+    folder.mkdir()
+    assert len(list(propagate(network, source, annotations, SMALL, cache=cache))) == 12
+
+
+def test_products_are_full_float32_within_a_pass_and_as_before_outside() -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        with full_float32(torch.device("cuda")):
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_a_second_pass_with_one_more_annotation_encodes_nothing(network: Network) -> None:

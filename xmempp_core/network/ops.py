@@ -108,6 +108,20 @@ def aggregate_usage(affinity: Affinity, count: int) -> Tensor:
     return usage.index_add_(0, affinity.tokens.flatten(), affinity.weights.flatten())
 
 
+def reduced(probabilities: Tensor, kept: Tensor) -> Tensor:
+    """(N + 1, ...) probabilities with a share of the objects' given to the background.
+
+    Unlike `aggregate` it leaves the other objects as they are.
+
+    Args:
+        probabilities: (N + 1, ...) that sum to 1, background first.
+        kept: (N, ...) 0..1, what each object keeps of its own.
+    """
+    objects = probabilities[1:] * kept
+    background = (1 - objects.sum(0, keepdim=True)).clamp(min=0)
+    return torch.cat([background, objects])
+
+
 def aggregate(probabilities: Tensor) -> Tensor:
     """(N + 1, ...) float32 probabilities that sum to 1, background first (XMem, soft aggregation).
 
