@@ -18,15 +18,13 @@ from .frame_keys import FrameKeys
 from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
 from .selection import Choice, choose_frames
 from .track import Track
-from .types import Features, FrameSource, Network, Padding, Size
+from .types import STRIDE, Features, FrameSource, Network, Padding, Size
 from .uncertainty import frame_uncertainty
 
 CandidateMethod = Literal["algorithm1", "uncertainty"]
 
 FOREGROUND = 0.5
 """Presence above which a pixel belongs to an object."""
-STRIDE = 16
-"""Pixels of a padded frame in one cell, along each side."""
 MAX_FRAMES = 4000
 """Frames looked at at most; of a longer shot every n-th."""
 KEY_BYTES = 2**30

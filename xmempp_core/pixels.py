@@ -7,10 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import ShapeError
-from .types import Padding, Size
-
-STRIDE = 16
-"""Pixels of a cell's side."""
+from .types import STRIDE, Padding, Size
 
 
 def internal_size(size: Size, short_side: int | None) -> Size:

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from .memory import MemoryBank
 from .network.ops import reduced
-from .pixels import STRIDE
-from .types import Features
+from .types import STRIDE, Features
 
 # How much better, in units of similarity, a frame without the object must match to win.
 MARGIN = 2.0

@@ -21,6 +21,8 @@ from torch import Tensor
 from .errors import InputError, ShapeError
 
 MAX_OBJECT_ID = 255
+STRIDE = 16
+"""Pixels of a cell's side."""
 
 
 class Size(NamedTuple):

@@ -6,9 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..types import Features, Padding
-
-STRIDE = 16
+from ..types import STRIDE, Features, Padding
 
 
 def conv(

@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..types import Features, ModelInfo
+from ..types import STRIDE, Features, ModelInfo
 from .blocks import (
-    STRIDE,
     GatedUpdate,
     ResidualBlock,
     conv,

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..network.blocks import STRIDE
 from ..network.lite import Skips, XMemLite, normalize
 from ..network.ops import PROBABILITY_FLOOR
+from ..types import STRIDE
 from .clips import Clips
 from .losses import dice_loss, hard_cross_entropy, overlap, readout_loss
 from .plans import BatchPlan
