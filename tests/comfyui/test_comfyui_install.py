@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import shutil
 import subprocess
@@ -16,18 +15,16 @@ PACK = Path(__file__).parents[2]
 
 
 def published_files() -> list[str]:
-    """Files under version control that .comfyignore does not leave out."""
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=PACK, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    lines = (PACK / ".comfyignore").read_text().splitlines()
-    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    return [
-        name
-        for name in listed
-        if (PACK / name).is_file()
-        and not any(name.startswith(p) or fnmatch.fnmatch(name, p) for p in patterns)
-    ]
+    """Files under version control that .comfyignore, read as git reads it, does not leave out."""
+    left_out = set(listed_files("-i", "-X", ".comfyignore"))
+    return [name for name in listed_files() if (PACK / name).is_file() and name not in left_out]
+
+
+def listed_files(*options: str) -> list[str]:
+    """Names that git ls-files gives."""
+    command = ["git", "ls-files", "-c", "-z", *options]
+    done = subprocess.run(command, cwd=PACK, capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]
 
 
 def test_what_is_published_is_small_and_has_what_the_nodes_need():
@@ -37,6 +34,7 @@ def test_what_is_published_is_small_and_has_what_the_nodes_need():
     for needed in ("__init__.py", "nodes/host.py", "requirements.txt", "pyproject.toml", "LICENSE"):
         assert needed in files
     assert any(name.startswith("xmempp_core/weights/") for name in files)
+    assert "web/docs/XMemPPPropagate/en.md" in files
     assert not [name for name in files if name.startswith("tests/")]
 
 
