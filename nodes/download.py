@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,18 +35,12 @@ class RemoteModel:
     """Name of the file in models/xmem."""
     url: str
     sha256: str = ""
-    """SHA-256 of the released file; empty because the publisher states none."""
-    note: str = ""
-    """What it is, for the tooltip."""
+    """SHA-256 of the released file; empty where it is not known."""
 
 
-MODELS = (
-    RemoteModel("XMem.pth", RELEASE + "XMem.pth", note="the published model"),
-    RemoteModel(
-        "XMem-s012.pth", RELEASE + "XMem-s012.pth", note="trained with more synthetic data"
-    ),
-    RemoteModel("XMem-s2.pth", RELEASE + "XMem-s2.pth", note="trained on synthetic video"),
-    RemoteModel("XMem-no-sensory.pth", RELEASE + "XMem-no-sensory.pth", note="no sensory memory"),
+MODELS = tuple(
+    RemoteModel(name, RELEASE + name)
+    for name in ("XMem.pth", "XMem-s012.pth", "XMem-s2.pth", "XMem-no-sensory.pth")
 )
 """The files of the XMem v1.0 release; their hashes are not known to us."""
 
@@ -131,6 +126,8 @@ def _fetch(model: RemoteModel, temporary: Path, show: ShowProgress) -> str:
         raise _failed(target, model, f"the server answered {error.code} {error.reason}") from error
     except _TruncatedError as error:
         raise _failed(target, model, str(error)) from error
+    except HTTPException as error:  # a reply that is no HTTP, or breaks off between its pieces
+        raise _failed(target, model, f"the connection failed ({error!r})") from error
     except OSError as error:  # URLError, time-outs and broken connections are OSErrors too
         from ..xmempp_core import FormatError
 

@@ -80,6 +80,13 @@ class Handler(BaseHTTPRequestHandler):
     def serve_gone(self) -> None:
         self.send_error(404)
 
+    def serve_pieces(self) -> None:
+        """Announces a piece of the file and hangs up within it."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"ffff\r\n" + WEIGHTS[:100])
+
     def serve_huge(self) -> None:
         self._send(WEIGHTS, 10**16)
 
@@ -120,6 +127,7 @@ def test_a_redirect_is_followed(fetch, address, tmp_path):
         ("cut", r"only \d+ of \d+ bytes came"),
         ("short", "damaged or cut off"),
         ("page", "damaged or cut off"),
+        ("pieces", r"the connection failed \(IncompleteRead"),
         ("gone", "the server answered 404"),
         ("huge", "there is no space for the file of 10000000000 MB"),
     ],
