@@ -45,11 +45,13 @@ def frames_in_track(track: Track, first_frame: int, frame_count: int) -> range:
     from ..xmempp_core import InputError
 
     held = track.frame_indices
+    known = set(held)
     stop = first_frame + frame_count if frame_count else held[-1] + 1
-    missing = [i for i in range(first_frame, max(stop, first_frame + 1)) if i not in set(held)]
-    if missing:
+    wanted = range(first_frame, max(stop, first_frame + 1))
+    missing = next((i for i in wanted if i not in known), None)
+    if missing is not None:
         raise InputError(
-            f"first_frame {first_frame} and frame_count {frame_count} ask for frame {missing[0]}, "
+            f"first_frame {first_frame} and frame_count {frame_count} ask for frame {missing}, "
             f"but the track holds {len(held)} frames, {held[0]} to {held[-1]}"
         )
     return range(first_frame, stop)
