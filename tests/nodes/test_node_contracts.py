@@ -94,6 +94,21 @@ def test_every_input_and_output_explains_itself(nodes):
             assert one.declared.get("tooltip"), f"{name}.{one.id} has no tooltip"
 
 
+def test_english_texts_and_help_pages_say_what_the_nodes_say(nodes):
+    english = json.loads((ROOT / "locales/en/nodeDefs.json").read_text(encoding="utf-8"))
+    for name, node in nodes.items():
+        schema, texts = node.define_schema(), english[name]
+        page = (ROOT / "web/docs" / name / "en.md").read_text(encoding="utf-8")
+        assert texts["display_name"] == schema.display_name
+        assert texts["description"] == schema.description
+        assert page.startswith(f"# {schema.display_name}\n")
+        pairs = [(one, texts["inputs"][one.id]) for one in schema.inputs]
+        pairs += [(one, texts["outputs"][str(k)]) for k, one in enumerate(schema.outputs)]
+        for one, text in pairs:
+            assert text["tooltip"] == one.declared["tooltip"], f"{name}.{one.id}"
+            assert f"| `{one.id}` | {text['tooltip']} |\n" in page, f"{name}.{one.id}"
+
+
 def test_the_widgets_of_propagate_have_the_defaults_and_choices_of_the_settings():
     from xmempp_core.settings import AbsenceMode, Direction, MemoryMode, PropagationSettings
 
