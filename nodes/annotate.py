@@ -8,7 +8,7 @@ import torch
 from comfy_api.latest import io
 
 from . import convert, draw, host, sockets
-from .annotation_sets import annotations_in, fit_annotations, with_all
+from .annotation_sets import annotations_in, fit_annotations, with_all, with_fitted
 from .masks import mask_for_frame, masks_by_frame, sam3_masks
 from .numbers import numbers_of, ranges_of
 from .paint import Drawn, painted_mask
@@ -102,11 +102,11 @@ class AddAnnotation(io.ComfyNode):
         annotations: AnnotationSet | None = None,
     ) -> io.NodeOutput:
         """The set with the annotation; shows the frame with all its objects drawn."""
-        from ..xmempp_core import AnnotationSet, to_display
+        from ..xmempp_core import to_display
 
         source = convert.frames_of(frames)
         convert.check_frame_index(frame_index, source)
-        given = fit_annotations(annotations or AnnotationSet(), source)
+        given = fit_annotations(_or_empty(annotations), source)
         frame = to_display(source.frame(frame_index))
         chosen: Tensor | None
         drawn = Drawn((*given.object_ids, object_id), given.colors)
@@ -123,6 +123,13 @@ class AddAnnotation(io.ComfyNode):
         picture = draw.with_objects(frame, result.at(frame_index), result.colors)
         output = convert.image_of([source.frame(frame_index)])
         return io.NodeOutput(result, output, ui=host.show_pictures([picture]))
+
+
+def _or_empty(annotations: AnnotationSet | None) -> AnnotationSet:
+    """The linked set; one that holds only absences or names is empty, but must not be lost."""
+    from ..xmempp_core import AnnotationSet
+
+    return AnnotationSet() if annotations is None else annotations
 
 
 def _with_mask(
@@ -230,11 +237,13 @@ class AnnotationsFromMasks(io.ComfyNode):
         annotations: AnnotationSet | None = None,
     ) -> io.NodeOutput:
         """The set with the masks added."""
-        from ..xmempp_core import AnnotationSet, InputError
+        from ..xmempp_core import InputError
 
         if masks is None and not folder.strip():
-            raise InputError("neither masks nor folder is given; link masks or name a folder")
-        result = annotations or AnnotationSet()
+            raise InputError(
+                f"neither masks nor folder is given; link masks or name a folder.{_sam3_note()}"
+            )
+        result = _or_empty(annotations)
         if folder.strip():
             result = with_all(result, annotations_in(host.input_file(folder)))
         if masks is not None:
@@ -260,5 +269,5 @@ def _with_masks(
         by_frame = masks_by_frame(masks, indices)
     for frame_index, objects in by_frame.items():
         ids = tuple(range(object_id, object_id + len(objects)))
-        result = result.with_annotation(Annotation(frame_index, ids, objects))
+        result = with_fitted(result, Annotation(frame_index, ids, objects))
     return result

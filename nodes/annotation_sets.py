@@ -22,9 +22,7 @@ def fit_annotations(annotations: AnnotationSet, source: FrameSource) -> Annotati
     """
     for annotation in annotations:
         check_annotated(annotation, source)
-    if all(a.size == source.size for a in annotations):
-        return annotations
-    return replace(annotations, annotations=tuple(_fit(a, source.size) for a in annotations))
+    return _resized(annotations, source.size)
 
 
 def check_annotated(annotation: Annotation, source: FrameSource) -> None:
@@ -37,6 +35,22 @@ def check_annotated(annotation: Annotation, source: FrameSource) -> None:
             f"(0 to {len(source) - 1}); take it out with Remove Permanent Annotation, or link the "
             "clip it was made for"
         )
+
+
+def with_fitted(annotations: AnnotationSet, newer: Annotation) -> AnnotationSet:
+    """The set with one more annotation, all at the larger of the two sizes.
+
+    Raises:
+        ShapeError: masks of another aspect ratio.
+    """
+    size = max(one.size for one in (*annotations, newer))
+    return _resized(annotations, size).with_annotation(_fit(newer, size))
+
+
+def _resized(annotations: AnnotationSet, size: Size) -> AnnotationSet:
+    if all(a.size == size for a in annotations):
+        return annotations
+    return replace(annotations, annotations=tuple(_fit(a, size) for a in annotations))
 
 
 def _fit(annotation: Annotation, size: Size) -> Annotation:
@@ -90,7 +104,7 @@ def annotations_in(folder: Path) -> AnnotationSet:
 def with_all(annotations: AnnotationSet, newer: AnnotationSet) -> AnnotationSet:
     """A set with everything that a newer one says."""
     for annotation in newer:
-        annotations = annotations.with_annotation(annotation)
+        annotations = with_fitted(annotations, annotation)
     return replace(
         annotations,
         names={**annotations.names, **newer.names},

@@ -5,6 +5,7 @@ ComfyUI and the core are imported inside the functions, so that loading the pack
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import logging
 import os
@@ -174,7 +175,7 @@ def working(advice: str) -> Iterator[None]:
         with torch.inference_mode(False), torch.no_grad():
             yield
     except Exception as error:
-        if not (mm.is_oom(error) or isinstance(error, torch.OutOfMemoryError | MemoryError)):
+        if not (mm.is_oom(error) or _is_out_of_memory(error)):
             raise
         ran_out = True
         log.warning("out of memory: %s", error)
@@ -184,6 +185,13 @@ def working(advice: str) -> Iterator[None]:
         mm.unload_all_models()
         mm.soft_empty_cache()
         raise CapacityError(f"The device ran out of memory; what was taken is free again. {advice}")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out of which ComfyUI does not know: that of MPS, or main memory."""
+    texts = ("out of memory", "not enough memory", "can't allocate memory")
+    said = isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+    return said or isinstance(error, MemoryError)
 
 
 def input_file(name: str) -> Path:
@@ -333,10 +341,18 @@ def file_of_video(video: Any) -> Path | None:
     source = video.get_stream_source()
     if isinstance(source, str):
         return Path(source)
-    content = source.getbuffer()
-    path = temporary_file(".video")
-    path.write_bytes(content)
-    return path
+    return _temporary_copy(source.getbuffer())
+
+
+def _temporary_copy(content: memoryview) -> Path:
+    """A file with a video's bytes; named by them, so that all nodes and runs share one copy."""
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    path = temporary_file(".part")
+    kept = path.with_name(f"xmempp_{digest}.video")
+    if not kept.is_file():
+        path.write_bytes(content)
+        path.replace(kept)
+    return kept
 
 
 def has_node(class_type: str) -> bool:

@@ -102,7 +102,7 @@ def refuse_empty(mask: Tensor, what: str) -> None:
         )
     raise InputError(
         f"{what}: no pixel of the {width}x{height} mask is set; link a mask with the object in it, "
-        "or switch on absent to say that the object is not on this frame"
+        "or switch on absent in Add Permanent Annotation to say that the object is not there"
     )
 
 

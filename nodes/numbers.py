@@ -26,11 +26,15 @@ def ranges_of(text: str, name: str) -> list[tuple[int, int]]:
 
     ranges = []
     for part in re.split(r"[,;\s]+", re.sub(r"\s*-\s*", "-", text.strip())):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        if part and (match is None or int(match[2] or match[1]) < int(match[1])):
+        if not part:
+            continue
+        # no more digits: a slip of the keyboard would make a range that fills the memory
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first:
             raise InputError(
-                f"{name} is {text!r}; write numbers and ranges, for example 0, 24, 48-50"
+                f"{name} is {text!r}; write numbers up to 999999 and ranges, "
+                "for example 0, 24, 48-50"
             )
-        if match:
-            ranges.append((int(match[1]), int(match[2] or match[1])))
+        ranges.append((first, last))
     return ranges

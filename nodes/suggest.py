@@ -8,11 +8,17 @@ from comfy_api.latest import io
 
 from . import convert, draw, host, sockets
 from .results import check_same_clip
-from .track import WHEN_MEMORY_ENDS, propagated, settings_of
+from .track import NOTHING_PAINTED, WHEN_MEMORY_ENDS, ask_to_paint, propagated, settings_of
 
 if TYPE_CHECKING:
     from ..xmempp_core import AnnotationSet, FrameSource, Track
     from .model import LoadedModel
+
+
+NO_FURTHER_FRAME = (
+    "No further frame is worth annotating: none with min_mask_pixels of the objects in it differs "
+    "from the annotated ones."
+)
 
 
 class SelectCandidates(io.ComfyNode):
@@ -87,6 +93,8 @@ class SelectCandidates(io.ComfyNode):
         """The proposed frames; shows them with their numbers."""
         from ..xmempp_core import select_candidates
 
+        if not annotations.object_ids:
+            return _none(NOTHING_PAINTED, ask_to_paint(cls.hidden.unique_id))
         source = convert.frames_of(frames)
         settings = settings_of({}) if track is None else track.settings
         if track is None:
@@ -110,13 +118,18 @@ class SelectCandidates(io.ComfyNode):
 def _shown(
     indices: list[int], scores: list[float], track: Track, source: FrameSource
 ) -> io.NodeOutput:
-    """The proposals as pictures, numbers and text; none is a silent end of the branch."""
+    """The proposals as pictures, numbers and text."""
     if not indices:
-        text = "No further frame is worth annotating: nothing differs from the annotated ones."
-        return io.NodeOutput(host.blocked(), [], text, ui={"text": (text,)})
+        return _none(NO_FURTHER_FRAME, {"text": (NO_FURTHER_FRAME,)})
     text = "\n".join(
         f"frame {index} (score {score:.3f})" for index, score in zip(indices, scores, strict=True)
     )
     frames = convert.image_of([source.frame(i) for i in indices])
     tiles = [draw.numbered_overlay(i, track, source) for i in indices]
     return io.NodeOutput(frames, indices, text, ui=host.show_pictures(tiles) | {"text": (text,)})
+
+
+def _none(text: str, ui: dict[str, Any]) -> io.NodeOutput:
+    """No proposal: only the text goes on, the branches of pictures and numbers end silently."""
+    # an empty list of numbers would fail in the node behind it
+    return io.NodeOutput(host.blocked(), [host.blocked()], text, ui=ui)

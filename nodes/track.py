@@ -179,14 +179,22 @@ class Propagate(io.ComfyNode):
     ) -> io.NodeOutput:
         """The track; shows overlays of some frames."""
         if not annotations.object_ids:
-            host.show_text(cls.hidden.unique_id, NOTHING_PAINTED)
-            log.warning(NOTHING_PAINTED)
-            return io.NodeOutput(host.blocked(), ui={"text": (NOTHING_PAINTED,)})
+            return io.NodeOutput(host.blocked(), ui=ask_to_paint(cls.hidden.unique_id))
         source = convert.frames_of(frames)
         track = propagated(model, source, annotations, settings_of(values), augment)
         picture = draw.overview(track, source)
         host.leave_preview(picture)
         return io.NodeOutput(track, ui=host.show_pictures([picture]))
+
+
+def ask_to_paint(node_id: str | None) -> dict[str, Any]:
+    """The ui part of a node that waits for the first annotation; also said on the node, in the log.
+
+    A red error would be wrong: the first run is there to show the frame to paint on.
+    """
+    host.show_text(node_id, NOTHING_PAINTED)
+    log.warning(NOTHING_PAINTED)
+    return {"text": (NOTHING_PAINTED,)}
 
 
 def propagated(

@@ -15,6 +15,19 @@ import torch
 from graphs import Graph, annotation, clip, propagation
 
 
+def candidates(graph: Graph, shot: str, annotations: tuple[str, int], **values: object) -> str:
+    """Load XMem++ and Select Annotation Candidates, which propagates first."""
+    model = graph.add("XMemPPLoadModel", model="lite (bundled)", precision="auto")
+    given = {"k": 2, "alpha": 0.5, "min_mask_pixels": 9, "method": "algorithm1", **values}
+    return graph.add(
+        "XMemPPSelectCandidates",
+        model=(model, 0),
+        frames=(shot, 0),
+        annotations=annotations,
+        **given,
+    )
+
+
 def features_logged(caplog: pytest.LogCaptureFixture) -> tuple[int, int]:
     """Frames reused and encoded in the last pass, from the log."""
     line = [r.getMessage() for r in caplog.records if r.getMessage().startswith("features:")][-1]
@@ -176,6 +189,33 @@ def test_nothing_painted_blocks_with_advice_and_no_error(bed):
     assert "execution_error" not in [event for event, _ in result.events]
 
 
+def test_candidates_of_nothing_annotated_block_with_advice_and_no_error(bed):
+    graph = Graph()
+    shot = clip(graph)
+    empty = annotation(graph, (shot, 0))
+    node = candidates(graph, shot, (empty, 0))
+    graph.add("PreviewImage", images=(node, 0))
+    result = bed.run(graph)
+    assert result.success, result.error
+    assert result.outputs[node]["text"][0].startswith("Nothing is annotated yet: right-click")
+    assert empty in result.outputs, "the frame to paint on is shown"
+
+
+def test_no_further_candidate_ends_what_is_behind_it_without_an_error(bed):
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    node = candidates(graph, shot, (first, 0), min_mask_pixels=64 * 96)
+    graph.add("PreviewImage", images=(node, 0))
+    annotation(graph, (shot, 0), frame_index=(node, 1))
+    result = bed.run(graph)
+    assert result.success, result.error
+    assert result.outputs[node]["text"] == [
+        "No further frame is worth annotating: none with min_mask_pixels of the objects in it "
+        "differs from the annotated ones."
+    ]
+
+
 def test_free_memory_moves_the_model_out_and_it_comes_back(bed):
     import comfy.model_management as mm
 
@@ -272,6 +312,20 @@ def test_a_trimmed_video_has_the_frames_that_comfyui_gives(bed, film, start, dur
     assert len(frames) == len(images)
     for ours, theirs in zip(frames, images, strict=True):
         assert (ours.float() / 255 - theirs).abs().mean() < 0.02
+
+
+def test_a_video_in_memory_has_one_copy_on_disk_however_often_it_is_read(bed, film):
+    def copies() -> list[Path]:
+        return list((bed.base / "temp").glob("*.video"))
+
+    for path in copies():
+        path.unlink()
+    graph = Graph()
+    video = graph.add("TestFileVideo", path=str(film), in_memory=True)
+    for frame_index in (1, 2):
+        annotation(graph, (video, 0), frame_index=frame_index)
+    assert bed.run(graph).success
+    assert [path.read_bytes() for path in copies()] == [film.read_bytes()]
 
 
 def test_a_trimmed_video_of_varying_rate_has_the_frames_that_comfyui_gives(bed, tmp_path):
@@ -423,6 +477,51 @@ def test_masks_of_other_nodes_become_annotations_of_the_listed_frames(bed):
     assert annotations.frame_indices == (0, 3, 4, 5)
     for one in annotations:
         assert torch.equal(one.mask(2), bed.received["masks"][one.frame_index] > 0.5)
+
+
+def test_masks_of_another_size_than_the_set_join_it_at_the_larger_size(bed):
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    for frame_index, (height, width) in ((3, (32, 48)), (5, (128, 192))):
+        mask = graph.add("TestMask", count=1, height=height, width=width, empty=False, layout="NHW")
+        first = graph.add(
+            "XMemPPAnnotationsFromMasks",
+            masks=(mask, 0),
+            frame_indices=str(frame_index),
+            object_id=1,
+            folder="",
+            annotations=(first, 0),
+        )
+    graph.sink((first, 0), "set")
+    result = bed.run(graph)
+    assert result.success, result.error
+    assert {one.size for one in bed.received["set"]} == {(128, 192)}
+    assert torch.equal(bed.received["set"].at(3).masks, bed.received["set"].at(5).masks)
+
+
+def test_absent_frames_and_a_name_reach_the_next_node_though_nothing_is_painted(bed):
+    graph = Graph()
+    shot = clip(graph)
+    unpainted = annotation(graph, (shot, 0), name="cube", absent_frames="6-7")
+    painted = annotation(
+        graph, (shot, 0), mask=(shot, 2), frame_index=2, annotations=(unpainted, 0)
+    )
+    imported = graph.add(
+        "XMemPPAnnotationsFromMasks",
+        masks=(shot, 2),
+        frame_indices="2",
+        object_id=1,
+        folder="",
+        annotations=(unpainted, 0),
+    )
+    graph.sink((painted, 0), "painted")
+    graph.sink((imported, 0), "imported")
+    assert bed.run(graph).success
+    for label in ("painted", "imported"):
+        annotations = bed.received[label]
+        assert annotations.names == {1: "cube"}
+        assert [(a.first_frame, a.last_frame) for a in annotations.absences] == [(6, 7)]
 
 
 def test_a_sam3_track_of_two_objects_gets_two_numbers(bed):

@@ -67,7 +67,7 @@ def test_an_empty_mask(bed):
     node = annotation(graph, (shot, 0), mask=(mask, 0))
     assert error_of(bed, graph, node) == (
         "mask of frame 0: no pixel of the 96x64 mask is set; link a mask with the object in it, "
-        "or switch on absent to say that the object is not on this frame"
+        "or switch on absent in Add Permanent Annotation to say that the object is not there"
     )
 
 
@@ -289,18 +289,20 @@ def test_frames_that_the_track_does_not_have(bed):
     )
 
 
-def test_a_list_of_frames_that_is_none(bed):
+@pytest.mark.parametrize("text", ["0, x", "0-10000000000"])
+def test_a_list_of_frames_that_is_none(bed, text):
     graph = Graph()
     shot = clip(graph)
     node = graph.add(
         "XMemPPAnnotationsFromMasks",
         masks=(shot, 2),
-        frame_indices="0, x",
+        frame_indices=text,
         object_id=1,
         folder="",
     )
     assert error_of(bed, graph, node) == (
-        "frame_indices is '0, x'; write numbers and ranges, for example 0, 24, 48-50"
+        f"frame_indices is '{text}'; write numbers up to 999999 and ranges, "
+        "for example 0, 24, 48-50"
     )
 
 
@@ -309,7 +311,7 @@ def test_a_range_of_absence_that_runs_backward(bed):
     shot = clip(graph)
     node = annotation(graph, (shot, 0), absent_frames="7-3")
     assert error_of(bed, graph, node) == (
-        "absent_frames is '7-3'; write numbers and ranges, for example 0, 24, 48-50"
+        "absent_frames is '7-3'; write numbers up to 999999 and ranges, for example 0, 24, 48-50"
     )
 
 
@@ -317,7 +319,48 @@ def test_neither_masks_nor_folder(bed):
     graph = Graph()
     node = graph.add("XMemPPAnnotationsFromMasks", frame_indices="0", object_id=1, folder="")
     assert error_of(bed, graph, node) == (
-        "neither masks nor folder is given; link masks or name a folder"
+        "neither masks nor folder is given; link masks or name a folder."
+    )
+
+
+def test_neither_masks_nor_folder_where_comfyui_has_no_sam3(bed, monkeypatch):
+    monkeypatch.delitem(bed.nodes.NODE_CLASS_MAPPINGS, "SAM3_VideoTrack")
+    graph = Graph()
+    node = graph.add("XMemPPAnnotationsFromMasks", frame_indices="0", object_id=1, folder="")
+    assert error_of(bed, graph, node) == (
+        "neither masks nor folder is given; link masks or name a folder. "
+        "This ComfyUI has no SAM 3 nodes."
+    )
+
+
+def test_masks_of_two_proportions_in_one_set(bed):
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    mask = graph.add("TestMask", count=1, height=50, width=100, empty=False, layout="NHW")
+    node = graph.add(
+        "XMemPPAnnotationsFromMasks",
+        masks=(mask, 0),
+        frame_indices="3",
+        object_id=1,
+        folder="",
+        annotations=(first, 0),
+    )
+    assert error_of(bed, graph, node) == (
+        "masks of frame 3: expected shape 96x64, got 100x50; draw it on a frame of this shot, "
+        "other proportions cannot be scaled"
+    )
+
+
+def test_an_empty_mask_among_annotations_from_masks_names_the_node_for_absence(bed):
+    graph = Graph()
+    mask = graph.add("TestMask", count=1, height=64, width=96, empty=True, layout="NHW")
+    node = graph.add(
+        "XMemPPAnnotationsFromMasks", masks=(mask, 0), frame_indices="3", object_id=1, folder=""
+    )
+    assert error_of(bed, graph, node) == (
+        "masks: no pixel of the 96x64 mask is set; link a mask with the object in it, or switch on "
+        "absent in Add Permanent Annotation to say that the object is not there"
     )
 
 
@@ -357,7 +400,17 @@ def test_a_setting_out_of_range(bed):
     )
 
 
-def test_out_of_gpu_memory_says_what_to_lower_and_frees_the_model(bed, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        MemoryError(),
+    ],
+    ids=["cuda", "mps", "cpu", "python"],
+)
+def test_out_of_memory_says_what_to_lower_and_frees_the_model(bed, monkeypatch, error):
     import comfy.model_management as mm
 
     graph = Graph()
@@ -369,7 +422,7 @@ def test_out_of_gpu_memory_says_what_to_lower_and_frees_the_model(bed, monkeypat
     memory = bed.pack_module("xmempp_core.engine")
 
     def full(*_args, **_kwargs):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(memory, "frame_tokens", full)
