@@ -122,11 +122,25 @@ class FramesOf:
 
 
 class Watched(FramesOf):
-    """A FrameSource that says when a frame is read, so that Cancel is heard in a long search."""
+    """A FrameSource that says when a frame is read, so that Cancel is heard in a long search.
 
-    def __init__(self, source: FrameSource, on_frame: Callable[[], None]) -> None:
+    Args:
+        source: the frames.
+        on_frame: called before a frame is read.
+        fingerprint: in place of the source's.
+    """
+
+    def __init__(
+        self, source: FrameSource, on_frame: Callable[[], None], fingerprint: str | None = None
+    ) -> None:
         super().__init__(source)
         self._on_frame = on_frame
+        self._fingerprint = fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        """The one that was given, else the source's."""
+        return super().fingerprint if self._fingerprint is None else self._fingerprint
 
     def frame(self, index: int) -> Tensor:
         """The frame."""

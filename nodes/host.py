@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -135,14 +136,22 @@ class Progress:
         self._bar = ProgressBar(total)
         self._next_picture = 0.0
 
-    def step(self, done: int, picture: Callable[[], Image] | None = None) -> None:
-        """Shows that `done` steps are finished; `picture` is asked for one twice a second."""
+    def step(
+        self, done: int, total: int | None = None, *, picture: Callable[[], Image] | None = None
+    ) -> None:
+        """Shows that `done` steps are finished.
+
+        Args:
+            done: finished steps.
+            total: number of steps from now on; None = as before.
+            picture: asked for one twice a second.
+        """
         check_interrupted()
         preview = None
         if picture is not None and time.monotonic() >= self._next_picture:
             preview = ("JPEG", picture(), PREVIEW_MAX_SIDE)
             self._next_picture = time.monotonic() + PREVIEW_EVERY_SECONDS
-        self._bar.update_absolute(done, preview=preview)
+        self._bar.update_absolute(done, total, preview)
 
 
 def leave_preview(picture: Tensor) -> None:
@@ -179,12 +188,20 @@ def working(advice: str) -> Iterator[None]:
             raise
         ran_out = True
         log.warning("out of memory: %s", error)
+        _let_go(error)
     finally:
         mm.soft_empty_cache()
-    if ran_out:  # raised here, so that no traceback holds on to the tensors of the pass
+    if ran_out:
         mm.unload_all_models()
         mm.soft_empty_cache()
         raise CapacityError(f"The device ran out of memory; what was taken is free again. {advice}")
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empties the ended calls behind an error, whose variables keep the tensors of the pass."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _is_out_of_memory(error: Exception) -> bool:

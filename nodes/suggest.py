@@ -100,10 +100,12 @@ class SelectCandidates(io.ComfyNode):
         if track is None:
             track = propagated(model, source, annotations, settings)
         check_same_clip(track, source)
+        # frames may be the IMAGE of the file behind the track: the core would take them for others
+        watched = convert.Watched(source, host.check_interrupted, track.shot.fingerprint)
         with host.working(WHEN_MEMORY_ENDS):
             chosen = select_candidates(
                 model.network(settings),
-                convert.Watched(source, host.check_interrupted),
+                watched,
                 track,
                 annotations.frame_indices,
                 k,
@@ -111,6 +113,7 @@ class SelectCandidates(io.ComfyNode):
                 min_mask_pixels,
                 method=method,
                 cache=model.shelf.cache_for(source, settings),
+                progress=host.Progress(len(track)).step,
             )
         return _shown(list(chosen.indices), list(chosen.scores), track, source)
 

@@ -37,7 +37,7 @@ class WatchedPass:
         for done, segmentation in enumerate(segmentations, start=1):
             self._read = self._ahead
             picture = partial(draw.preview_of, segmentation, self._source)
-            self._bar.step(self._ahead + done, picture)
+            self._bar.step(self._ahead + done, picture=picture)
             yield segmentation
 
     def _on_frame(self) -> None:

@@ -216,6 +216,69 @@ def test_no_further_candidate_ends_what_is_behind_it_without_an_error(bed):
     ]
 
 
+def test_the_search_for_candidates_shows_progress_and_hears_cancel_though_no_frame_is_read(
+    bed, monkeypatch
+):
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    track = propagation(graph, (shot, 0), (first, 0))
+    graph.sink((track, 0), "track")
+    assert bed.run(graph).success
+    graph.add(
+        "XMemPPSelectCandidates",
+        model=graph[track]["inputs"]["model"],
+        frames=(shot, 0),
+        annotations=(first, 0),
+        track=(track, 0),
+        k=1,
+        alpha=0.5,
+        min_mask_pixels=9,
+        method="algorithm1",
+    )
+    host = bed.pack_module("nodes.host")
+    real, calls = host.check_interrupted, []
+
+    def cancel_at_the_fifth_frame():
+        calls.append(1)
+        if len(calls) == 5:
+            bed.interrupt()
+        real()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "check_interrupted", cancel_at_the_fifth_frame)
+        assert bed.run(graph).interrupted
+    assert len(calls) == 5, "nothing ran on after Cancel"
+    result = bed.run(graph)
+    assert result.success, result.error
+    steps = [data[1:3] for event, data in result.events if event == "bed_progress"]
+    assert steps[-1] == (8, 8)
+
+
+def test_candidates_of_a_film_may_be_looked_for_in_its_pictures(bed, film):
+    graph = Graph()
+    video = graph.add("TestFileVideo", path=str(film), in_memory=False)
+    pictures = graph.add("GetVideoComponents", video=(video, 0))
+    mask = graph.add("TestMask", count=1, height=64, width=96, empty=False, layout="NHW")
+    first = annotation(graph, (video, 0), mask=(mask, 0))
+    track = propagation(graph, (video, 0), (first, 0))
+    node = graph.add(
+        "XMemPPSelectCandidates",
+        model=graph[track]["inputs"]["model"],
+        frames=(pictures, 0),
+        annotations=(first, 0),
+        track=(track, 0),
+        k=1,
+        alpha=0.0,
+        min_mask_pixels=0,
+        method="uncertainty",
+    )
+    graph.sink((node, 0), "pictures")
+    result = bed.run(graph)
+    assert result.success, result.error
+    assert bed.received["pictures"].shape == (1, 64, 96, 3)
+
+
 def test_free_memory_moves_the_model_out_and_it_comes_back(bed):
     import comfy.model_management as mm
 

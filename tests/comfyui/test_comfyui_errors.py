@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -436,6 +437,33 @@ def test_out_of_memory_says_what_to_lower_and_frees_the_model(bed, monkeypatch, 
     )
     assert mm.current_loaded_models == []
     assert bed.run(graph).success
+
+
+def test_out_of_memory_lets_go_of_the_pass_before_the_device_is_asked_to_free_memory(
+    bed, monkeypatch
+):
+    import comfy.model_management as mm
+
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    graph.sink((propagation(graph, (shot, 0), (first, 0)), 0), "track")
+    engine = bed.pack_module("xmempp_core.engine")
+    bank = bed.pack_module("xmempp_core.memory").MemoryBank
+    real, alive = mm.soft_empty_cache, []
+
+    def full(*_args, **_kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    def look(*args, **kwargs):
+        alive.append(sum(type(one) is bank for one in gc.get_objects()))
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "frame_tokens", full)
+        patch.setattr(mm, "soft_empty_cache", look)
+        assert not bed.run(graph).success
+    assert alive[-1] == 0
 
 
 def test_a_downloaded_model_that_was_changed_is_refused(bed):
