@@ -38,5 +38,4 @@ class LoadDemoShot(io.ComfyNode):
         from ..xmempp_core import load_annotations, open_frames
 
         annotations = load_annotations(CLIP.parent, open_frames(CLIP))
-        named = annotations.named(1, "bunny").named(2, "boulder")
-        return io.NodeOutput(host.video_from_file(CLIP), named)
+        return io.NodeOutput(host.video_from_file(CLIP), annotations)
