@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny import tiny_network
@@ -23,7 +24,7 @@ from xmempp_core.network.lite import XMemLite, normalize
 from xmempp_core.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
-from xmempp_core.training import command, losses
+from xmempp_core.training import command, loop, losses
 from xmempp_core.training.clips import Clips, render
 from xmempp_core.training.library import PictureLibrary
 from xmempp_core.training.log import TrainingLog, read_log
@@ -34,6 +35,7 @@ from xmempp_core.training.settings import SCHEDULES, ClipShape, Stage, TrainingS
 from xmempp_core.training.sources import read_sources, split_held_out
 from xmempp_core.training.state import CHECKPOINT_NAME, Origin, TrainingState
 from xmempp_core.training.unroll import aggregate_batch, softmax_affinity, unroll
+from xmempp_core.training.validation import validate
 from xmempp_core.types import Annotation, AnnotationSet
 
 CPU = Runtime(torch.device("cpu"), torch.float32)
@@ -239,6 +241,38 @@ def test_an_interruption_within_a_change_leaves_the_last_checkpoint(
     assert TrainingState.load(tmp_path / CHECKPOINT_NAME, settings, CPU.device).step == 1
 
 
+def test_options_of_the_optimizer_may_be_changed_when_a_run_is_resumed(tmp_path: Path) -> None:
+    settings = _settings(weight_decay=0.01, trunk_rate=0.1)
+    _state(settings).save(tmp_path / "mine.pt", settings)
+    changed = replace(settings, weight_decay=0.2, trunk_rate=0.5)
+    groups = TrainingState.load(tmp_path / "mine.pt", changed, CPU.device).optimizer.param_groups
+    assert [group["share"] for group in groups] == [0.5, 1.0]
+    assert [group["weight_decay"] for group in groups] == [0.2, 0.2]
+
+
+def test_a_validation_that_is_interrupted_does_not_cost_the_log_its_step(
+    data: Path, tmp_path: Path, small_clips: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "validate", interrupted)
+    settings = _settings(validate_every=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(_run(data, tmp_path, settings), _state(settings))
+    assert TrainingState.load(tmp_path / CHECKPOINT_NAME, settings, CPU.device).step == 2
+    assert [row["step"] for row in read_log(tmp_path)] == [1, 2]
+
+
+def test_a_sequence_without_an_object_to_score_is_left_out_of_validation(data: Path) -> None:
+    (held,) = split_held_out(read_sources(data), 2)[1]
+    first, *others = held.pictures
+    gone = [replace(one, labels=np.zeros_like(one.labels)) for one in others]
+    network = _state(_settings()).average
+    assert validate(network, [replace(held, pictures=(first, *gone))]) == {}
+    assert validate(network, [replace(held, pictures=held.pictures[:5])]).keys() == {"jf_1"}
+
+
 def test_training_on_the_same_clips_lowers_their_loss(
     data: Path, tmp_path: Path, small_clips: None
 ) -> None:
@@ -334,6 +368,18 @@ def test_the_command_trains_resumes_and_writes_a_model(
     assert info.note == "2 steps from lite on video/ball, still/shapes"
 
 
+def test_licenses_of_earlier_data_stay_with_a_resumed_run(
+    data: Path, tmp_path: Path, small_clips: None
+) -> None:
+    pytest.importorskip("matplotlib")
+    licenses = ("--license", "video=house NC", "--license", "still=MIT")
+    words = ("--data", str(data), "--output", str(tmp_path / "run"), "--pixels-per-step", "12000")
+    assert command.run_train(_arguments(*words, "--from", "lite", "--steps", "1", *licenses)) == 0
+    free = ("--license", "video=CC0", "--license", "still=MIT")
+    assert command.run_train(_arguments(*words, "--resume", "--steps", "2", *free)) == 0
+    assert "house NC" in load_model(tmp_path / "run" / "model.safetensors", CPU).info.license
+
+
 def test_the_command_never_overwrites_a_run(data: Path, tmp_path: Path) -> None:
     words = ("--data", str(data), "--output", str(tmp_path), "--from", "lite")
     with pytest.raises(FormatError, match="no run to resume"):
@@ -341,6 +387,15 @@ def test_the_command_never_overwrites_a_run(data: Path, tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT_NAME).write_bytes(b"x")
     with pytest.raises(FormatError, match="continue it with --resume"):
         command.run_train(_arguments(*words))
+
+
+def test_options_that_cannot_work_are_refused_before_the_data_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = ("--data", str(tmp_path / "nowhere"), "--from", "lite")
+    with pytest.raises(FormatError, match="file: cannot be made"):
+        command.run_train(_arguments(*words, "--output", str(tmp_path / "file")))
+    with pytest.raises(InputError, match="--workers is -1, allowed is 0 and up"):
+        command.run_train(_arguments(*words, "--output", str(tmp_path), "--workers", "-1"))
 
 
 def test_a_license_option_without_a_name_is_refused(data: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 from training_data import write_pair, write_training_data
 
-from xmempp_core.errors import FormatError, InputError
+from xmempp_core.errors import FormatError, InputError, SettingsError
 from xmempp_core.training.library import PictureLibrary
 from xmempp_core.training.packing import pack
 from xmempp_core.training.sources import SourceFilter, read_sources, split_held_out
@@ -60,11 +62,11 @@ def test_a_license_that_is_given_stands_above_the_file(folder: Path) -> None:
 
 
 def test_weights_are_non_commercial_if_a_source_or_their_origin_is(folder: Path) -> None:
-    sets = read_sources(folder)
+    every = [one.license for one in read_sources(folder)]
     free, tied = Origin("a", "Apache-2.0"), Origin("b", "non-commercial (trained on DAVIS)")
-    assert license_of(sets, free) == "non-commercial (made from CC BY-NC 4.0)"
-    assert license_of(sets[-1:], tied) == f"non-commercial (made from {tied.license})"
-    assert license_of(sets[-1:], free) == "made from Apache-2.0; MIT"
+    assert license_of(every, free) == "non-commercial (made from CC BY-NC 4.0)"
+    assert license_of(every[-1:], tied) == f"non-commercial (made from {tied.license})"
+    assert license_of(every[-1:], free) == "made from Apache-2.0; MIT"
 
 
 def test_broken_items_are_skipped_with_their_names(
@@ -86,6 +88,59 @@ def test_broken_items_are_skipped_with_their_names(
     for name in ("ball/001", "ball/002", "ball/003", "ball/004", "ball/005", "unmasked", "nothing"):
         assert f"video/{name}: " in caplog.text
     assert "9x9, the picture 96x64" in caplog.text
+
+
+def test_a_file_that_breaks_its_reader_is_skipped_like_any_other(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ball = folder / "video" / "ball"
+    huge = _with_size((ball / "frames" / "001.png").read_bytes(), 100_000)
+    (ball / "frames" / "001.png").write_bytes(huge)
+    (ball / "masks" / "002.png").write_bytes(huge)
+    (ball / "frames" / "003.png").unlink()
+    (ball / "frames" / "003.png").mkdir()
+    pixel = np.ones((1, 1, 3), np.uint8)
+    write_pair(ball, "frames", "004", pixel, pixel[..., 0])
+    with caplog.at_level(logging.WARNING):
+        sets = read_sources(folder)
+    assert [p.name for p in sets[0].pictures] == ["video/ball/000", "video/ball/005"]
+    assert "skipped 4 items" in caplog.text
+    assert "004: the picture has a side of less than 16 pixels" in caplog.text
+
+
+def _with_size(png: bytes, side_pixels: int) -> bytes:
+    """A PNG file whose header claims another size."""
+    header = b"IHDR" + struct.pack(">II", side_pixels, side_pixels) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
+def test_a_damaged_file_in_a_packed_archive_is_skipped(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack(folder, tmp_path / "data.zip")
+    content = bytearray((tmp_path / "data.zip").read_bytes())
+    content[content.index(b"video/kite/frames/003.jpg") + 200] ^= 255
+    (tmp_path / "data.zip").write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        sets = read_sources(tmp_path / "data.zip")
+    assert [len(one.pictures) for one in sets] == [6, 5, 3]
+    assert "video/kite/003: the picture cannot be decoded" in caplog.text
+
+
+def test_frames_follow_their_numbers_and_a_license_may_hold_any_bytes(tmp_path: Path) -> None:
+    picture = np.full((32, 32, 3), 80, np.uint8)
+    for number in (998, 999, 1000, 1001):
+        write_pair(tmp_path / "video" / "cat", "frames", f"cat.{number}", picture, picture[..., 0])
+    (tmp_path / "LICENSE.txt").write_bytes(b"\xa9 me\n")
+    (cat,) = read_sources(tmp_path)
+    names = [Path(p.name).name for p in cat.pictures]
+    assert names == ["cat.998", "cat.999", "cat.1000", "cat.1001"]
+    assert cat.license.endswith(" me")
+
+
+def test_a_short_side_without_a_cell_is_refused(folder: Path) -> None:
+    with pytest.raises(SettingsError, match="short_side_pixels is 0, allowed is 16 and up"):
+        read_sources(folder, short_side_pixels=0)
 
 
 def test_data_without_anything_usable_stops_with_a_sentence(folder: Path, tmp_path: Path) -> None:

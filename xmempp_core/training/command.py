@@ -96,6 +96,8 @@ def run_train(args: argparse.Namespace) -> int:
         XMemError: data, model, options or the run in the output folder cannot be used.
     """
     runtime = _runtime(args)
+    if args.workers < 0:
+        raise InputError(f"--workers is {args.workers}, allowed is 0 and up")
     checkpoint = args.output / CHECKPOINT_NAME
     _check_output(checkpoint, args.resume)
     settings = _settings(args, runtime, checkpoint)
@@ -109,9 +111,10 @@ def run_train(args: argparse.Namespace) -> int:
         state = TrainingState.load(checkpoint, settings, runtime.device)
     else:
         state = _start(args.start, run)
+    state.licenses |= {one.license for one in training}
     _train_with_bar(run, state)
     note = f"{state.step} steps from {state.origin.name} on {_names(training)}"
-    state.export(args.output / MODEL_NAME, note, license_of(training, state.origin))
+    state.export(args.output / MODEL_NAME, note, license_of(state.licenses, state.origin))
     logger.info("model written to %s, plot to %s", args.output / MODEL_NAME, plot_log(args.output))
     return 0
 
@@ -171,11 +174,17 @@ def _runtime(args: argparse.Namespace) -> Runtime:
 
 
 def _check_output(checkpoint: Path, resume: bool) -> None:
+    """Refuses a folder that cannot be used, before minutes are spent on reading data."""
     if resume and not checkpoint.is_file():
         raise FormatError(checkpoint, "there is no run to resume; leave --resume out")
     if not resume and checkpoint.exists():
         problem = "holds a run; continue it with --resume or choose another folder"
         raise FormatError(checkpoint.parent, problem)
+    try:
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"cannot be made ({error.strerror}); give another folder as --output"
+        raise FormatError(checkpoint.parent, problem) from error
 
 
 def _settings(args: argparse.Namespace, runtime: Runtime, checkpoint: Path) -> TrainingSettings:

@@ -55,9 +55,11 @@ def train(run: Run, state: TrainingState, progress: Progress | None = None) -> N
     try:
         for plan in _plans(run, state.step):
             figures = train_step(run, state, plan)
-            if state.step % settings.validate_every == 0 or state.step == settings.steps:
-                figures |= validate(state.average, run.held_out)
-            log.write(figures)
+            try:
+                if state.step % settings.validate_every == 0 or state.step == settings.steps:
+                    figures |= validate(state.average, run.held_out)
+            finally:  # the step is done, also where its validation is interrupted
+                log.write(figures)
             if progress:
                 progress(state.step, settings.steps, figures)
             if state.step % settings.save_every == 0:

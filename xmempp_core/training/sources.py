@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -20,9 +21,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from ..errors import FormatError
+from ..errors import FormatError, SettingsError
+from ..types import STRIDE
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,11 @@ UNKNOWN_LICENSE = "unknown"
 LICENSE_FILE = "LICENSE.txt"
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _KINDS = {"video": "frames", "still": "images"}
+_UNREADABLE = (
+    *(OSError, ValueError, SyntaxError, Image.DecompressionBombError, cv2.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading and decoding a broken file raises."""
 
 Place = Path | zipfile.Path
 
@@ -109,7 +116,10 @@ def read_sources(
 
     Raises:
         FormatError: the root is not there, or nothing usable is left.
+        SettingsError: the short side is too small.
     """
+    if short_side_pixels < STRIDE:
+        raise SettingsError("short_side_pixels", short_side_pixels, f"{STRIDE} and up")
     choice = choice or SourceFilter()
     place = open_root(root)
     skipped = Skipped()
@@ -166,14 +176,19 @@ def _sets(root: Place) -> Iterator[tuple[str, Place, str]]:
 
 def _license_in(folder: Place, otherwise: str) -> str:
     file = folder / LICENSE_FILE
-    lines = file.read_text(encoding="utf-8").strip().splitlines() if file.is_file() else []
+    if not file.is_file():
+        return otherwise
+    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[0].strip() if lines else otherwise
 
 
 def _read_pictures(
     set_name: str, folder: Place, short_side_pixels: int, skipped: Skipped
 ) -> Iterator[SourcePicture]:
-    pairs = pairs_of(folder, _KINDS[set_name.split("/")[0]])
+    kind = set_name.split("/")[0]
+    pairs = pairs_of(folder, _KINDS[kind])
+    if kind == "video":  # plate.999 comes before plate.1000
+        pairs.sort(key=lambda pair: (len(Path(pair[0].name).stem), pair[0].name))
     if not any(mask for _, mask in pairs):
         skipped.add(set_name, "no picture has a mask (expected a folder masks beside the pictures)")
         return
@@ -192,22 +207,31 @@ def read_picture(name: str, picture: Place, mask: Place, short_side_pixels: int)
     """A picture and its label map, shrunk to a short side.
 
     Raises:
-        FormatError: a file cannot be decoded, or the two have different sizes.
+        FormatError: a file cannot be decoded, the two have different sizes, or are too small.
     """
-    encoded = np.frombuffer(picture.read_bytes(), np.uint8)
-    bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    if bgr is None:
-        raise FormatError(picture.name, "the picture cannot be decoded")
-    labels = _read_labels(mask)
+    bgr, labels = _read_bgr(picture), _read_labels(mask)
     if labels.shape != bgr.shape[:2]:
         got, want = labels.shape[::-1], bgr.shape[1::-1]
         raise FormatError(
             mask.name, f"the mask is {got[0]}x{got[1]}, the picture {want[0]}x{want[1]}"
         )
+    if min(labels.shape) < STRIDE:
+        raise FormatError(picture.name, f"the picture has a side of less than {STRIDE} pixels")
     scale = min(1.0, short_side_pixels / min(labels.shape))
     size = (round(labels.shape[1] * scale), round(labels.shape[0] * scale))
     rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
     return SourcePicture(name, rgb, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))
+
+
+def _read_bgr(picture: Place) -> np.ndarray:
+    try:
+        encoded = np.frombuffer(picture.read_bytes(), np.uint8)
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
+    except _UNREADABLE as error:
+        raise FormatError(picture.name, _undecoded("picture", error)) from error
+    if bgr is None:
+        raise FormatError(picture.name, "the picture cannot be decoded")
+    return bgr
 
 
 def _read_labels(mask: Place) -> np.ndarray:
@@ -215,11 +239,15 @@ def _read_labels(mask: Place) -> np.ndarray:
         with mask.open("rb") as file:
             image = Image.open(file)
             labels = np.array(image if image.mode in ("P", "L", "1") else image.convert("L"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise FormatError(mask.name, f"the mask cannot be decoded ({error})") from error
+    except _UNREADABLE as error:
+        raise FormatError(mask.name, _undecoded("mask", error)) from error
     labels = labels.astype(np.uint8)
     binary = set(np.unique(labels)) <= {0, 255}
     return labels // 255 if binary else labels
+
+
+def _undecoded(what: str, error: Exception) -> str:
+    return f"the {what} cannot be decoded ({' '.join(str(error).split())})"
 
 
 def _nothing_left(skipped: Skipped) -> str:

@@ -6,7 +6,7 @@ import copy
 import os
 import pickle
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from ..errors import FormatError
 from ..network.checkpoint import build, write_weights
 from ..network.lite import XMemLite
 from .settings import TrainingSettings
-from .sources import SourceSet
 
 CHECKPOINT_NAME = "checkpoint.pt"
 MODEL_NAME = "model.safetensors"
@@ -44,6 +43,8 @@ class TrainingState:
     """Where the first weights came from."""
     step: int = 0
     """Steps done."""
+    licenses: set[str] = field(default_factory=set)
+    """Of all data the run has seen, also before it was resumed with other data."""
     is_changing: bool = False
     """Whether it was interrupted within a step's changes, and so is nothing to save."""
 
@@ -64,7 +65,7 @@ class TrainingState:
     def advance(self, rate: float, settings: TrainingSettings) -> float:
         """Changes the weights along their gradients and counts the step; the gradient's norm.
 
-        A norm that is not finite changes nothing but the count.
+        Where the norm is not finite the weights stay as they are.
         """
         norm = torch.nn.utils.clip_grad_norm_(self.trained(), settings.gradient_limit)
         set_rate(self.optimizer, rate)
@@ -97,6 +98,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "origin": tuple(self.origin),
+            "licenses": sorted(self.licenses),
             "settings": settings.to_dict(),
         }
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -112,6 +114,8 @@ class TrainingState:
     def load(cls, path: Path, settings: TrainingSettings, device: torch.device) -> TrainingState:
         """The state of a checkpoint: the next step is the very step that would have followed.
 
+        What the settings say about the optimizer stands above what it was saved with.
+
         Raises:
             FormatError: the file is damaged, no checkpoint, or trains other parameters.
         """
@@ -120,12 +124,19 @@ class TrainingState:
         if not isinstance(network, XMemLite):
             raise FormatError(path, "is no checkpoint of an XMemLite network")
         state = cls.start(network.to(device), settings, Origin(*content["origin"]))
+        options = [
+            {name: group[name] for name in ("share", "weight_decay")}
+            for group in state.optimizer.param_groups
+        ]
         try:
             state.average.load_state_dict(content["average"])
             state.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise FormatError(path, f"does not fit these settings ({error})") from error
+        for group, own in zip(state.optimizer.param_groups, options, strict=True):
+            group.update(own)
         state.step = content["step"]
+        state.licenses = set(content.get("licenses", ()))  # not in the first checkpoints
         return state
 
     @staticmethod
@@ -175,9 +186,9 @@ def describe(network: XMemLite) -> dict[str, str]:
     }
 
 
-def license_of(sets: Iterable[SourceSet], origin: Origin) -> str:
+def license_of(licenses: Iterable[str], origin: Origin) -> str:
     """The license of weights: non-commercial if their origin or one of their sources is."""
-    names = sorted({origin.license, *(one.license for one in sets)})
+    names = sorted({origin.license, *licenses})
     marked = [n for n in names if any(mark.lower() in n.lower() for mark in NON_COMMERCIAL_MARKS)]
     if marked:
         return f"non-commercial (made from {'; '.join(marked)})"

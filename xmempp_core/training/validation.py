@@ -25,13 +25,15 @@ def validate(network: XMemLite, sets: Sequence[SourceSet]) -> dict[str, float]:
     """{"jf_1": ..., "jf_5": ...}: mean J&F 0..1 over sequences, by number of annotated frames.
 
     A sequence starts at its first frame with an object and is cut to 24 frames; annotations are
-    evenly spaced from the first frame to the last. Sequences that are too short are left out.
+    evenly spaced from the first frame to the last. Sequences that are too short, or show no object
+    on any other frame, are left out.
     """
     scores: dict[str, list[float]] = {}
     for pictures in (_cut(one) for one in sets):
         for count in ANNOTATED:
-            if len(pictures) > count:
-                scores.setdefault(f"jf_{count}", []).append(_score(network, pictures, count))
+            annotated = _spread(len(pictures), count)
+            if any(p.labels.any() for i, p in enumerate(pictures) if i not in annotated):
+                scores.setdefault(f"jf_{count}", []).append(_score(network, pictures, annotated))
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
@@ -42,10 +44,13 @@ def _cut(one: SourceSet) -> list[SourcePicture]:
     return same[:MAX_FRAMES]
 
 
-def _score(network: XMemLite, pictures: Sequence[SourcePicture], count: int) -> float:
-    """J&F of one sequence with `count` annotated frames."""
-    spread = np.linspace(0, len(pictures) - 1, count) if count > 1 else np.zeros(1)
-    annotated = sorted({int(i) for i in spread.round()})
+def _spread(frame_count: int, count: int) -> list[int]:
+    """Frames evenly spaced from the first to the last; fewer where there are not so many."""
+    return sorted({int(i) for i in np.linspace(0, frame_count - 1, count).round()})
+
+
+def _score(network: XMemLite, pictures: Sequence[SourcePicture], annotated: Sequence[int]) -> float:
+    """J&F of the other frames of a sequence."""
     labels = {i: picture.labels for i, picture in enumerate(pictures)}
     given = [Annotation.from_label_map(i, torch.from_numpy(labels[i])) for i in annotated]
     source = open_frames(np.stack([picture.rgb for picture in pictures]))
