@@ -253,17 +253,29 @@ def _plain(name: str) -> str:
     return folder_paths.annotated_filepath(name.strip())[0].strip()
 
 
-def output_file(name: str) -> tuple[Path, str]:
+def output_file(name: str, suffix: str = "") -> tuple[Path, str]:
     """A path in ComfyUI's output folder and the name under which a Load node finds it.
+
+    Args:
+        name: path inside the folder; " [output]" behind it is taken off.
+        suffix: added where the name does not end with it.
 
     Raises:
         InputError: the name is empty or leads out of the output folder.
+        FormatError: its folder cannot be made.
     """
     import folder_paths
 
+    from ..xmempp_core import FormatError
+
     root = Path(os.path.abspath(folder_paths.get_output_directory()))
-    path = _inside(root, name.strip().removesuffix("[output]").strip())
-    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = name.strip().removesuffix("[output]").strip()
+    path = _inside(root, plain if not plain or plain.endswith(suffix) else plain + suffix)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"cannot be made a folder ({error.strerror}); choose another name"
+        raise FormatError(path.parent, problem) from error
     return path, f"{path.relative_to(root).as_posix()} [output]"
 
 

@@ -121,7 +121,7 @@ class SaveTrack(io.ComfyNode):
         """Where it was saved."""
         from ..xmempp_core import save_track
 
-        path, name = host.output_file(_with_suffix(filename))
+        path, name = host.output_file(filename, ".xmtrack")
         save_track(track, path)
         return io.NodeOutput(name, ui={"text": (name,)})
 
@@ -163,8 +163,3 @@ class LoadTrack(io.ComfyNode):
         track = load_track(host.input_file(filename))
         check_same_clip(track, convert.frames_of(frames))
         return io.NodeOutput(track)
-
-
-def _with_suffix(filename: str) -> str:
-    plain = filename.strip().removesuffix("[output]").strip()
-    return plain if not plain or plain.endswith(".xmtrack") else f"{plain}.xmtrack"

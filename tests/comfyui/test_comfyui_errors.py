@@ -254,6 +254,19 @@ def test_a_saved_track_refuses_another_clip(bed):
     assert (bed.base / "output" / "cube.xmtrack").is_file()
 
 
+def test_a_name_to_save_under_whose_folder_is_a_file(bed):
+    output = bed.base / "output"
+    output.mkdir(exist_ok=True)
+    (output / "taken").write_text("a file")
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    node = graph.add("XMemPPSaveAnnotations", annotations=(first, 0), folder="taken/shot")
+    assert error_of(bed, graph, node) == (
+        f"{output / 'taken'}: cannot be made a folder (File exists); choose another name"
+    )
+
+
 def test_an_object_that_the_track_does_not_have(bed):
     graph = Graph()
     shot = clip(graph)

@@ -184,6 +184,15 @@ def test_a_file_that_changed_since_is_refused(downloader, fetch, error, address,
         downloader.verify(path)
 
 
+@pytest.mark.parametrize("note", ["", "\xff\xfe"])
+def test_a_damaged_note_of_the_hash_is_named(downloader, error, tmp_path, note):
+    path = tmp_path / "mine.pth"
+    path.write_bytes(b"anything")
+    path.with_name("mine.pth.sha256").write_bytes(note.encode("latin-1"))
+    with pytest.raises(error, match=r"delete it and mine\.pth\.sha256, then download it again"):
+        downloader.verify(path)
+
+
 def test_a_file_put_there_by_hand_is_taken_as_it_is(downloader, tmp_path):
     path = tmp_path / "mine.pth"
     path.write_bytes(b"anything")
