@@ -16,6 +16,7 @@ from .errors import InputError, ShapeError
 from .features import FeatureCache
 from .frame_keys import FrameKeys
 from .pixels import internal_size, pad, resize_frame, resize_masks, to_display
+from .runtime import full_float32
 from .selection import Choice, choose_frames
 from .track import Track
 from .types import STRIDE, Features, FrameSource, Network, Padding, Size
@@ -40,7 +41,8 @@ class Candidates:
     scores: tuple[float, ...]
     """Score of each proposed frame when it was chosen."""
     dissimilarity: Tensor
-    """(rounds, N) float64, one row for each choice made; round 1 is the curve for a timeline"""
+    """(rounds, N) float64, a row for each choice and for the round that found none, if one did;
+    round 1 is the curve for a timeline"""
     is_exact: Tensor
     """(rounds, N) bool; where False the dissimilarity is an upper bound. Round 1 is all True."""
     frame_indices: tuple[int, ...]
@@ -78,7 +80,8 @@ def select_from_features(
         Fewer than `k` where nothing different is left; a frame is never proposed twice.
 
     Raises:
-        InputError: k, alpha, a minimum or an annotated frame is out of range.
+        InputError: k, alpha, a minimum or an annotated frame is out of range, or the presence is
+            of whole numbers.
         ShapeError: the tensors are not of the same frames.
     """
     _check_features(key, shrinkage, selection, presence)
@@ -92,7 +95,8 @@ def select_from_features(
         cells = presence_of_cells(strongest[j], height, width).to(key.device)
         return rows_of(composite_key(key[j].float(), cells, alpha), shrinkage[j], selection[j])
 
-    choice = choose_frames(rows, proposable, annotated, k)
+    with full_float32(key.device):
+        choice = choose_frames(rows, proposable, annotated, k)
     return _candidates(choice, range(key.shape[0]))
 
 
@@ -139,15 +143,19 @@ def select_candidates(
     """
     if method not in get_args(CandidateMethod):
         raise InputError(f"method {method!r} is unknown; use algorithm1 or uncertainty")
+    _check_track(track, frames)
     annotated = _check_request(len(frames), annotated, k, alpha)
-    _check_track(track, frames, annotated)
+    _check_held(annotated, track)
     minimum = _minimum_pixels(math.prod(frames.size), min_mask_pixels, min_mask_fraction)
     step = -(-len(track) // MAX_FRAMES)
     looked_at = sorted({*track.frame_indices[::step], *annotated})
     weights = _weights(model, frames, track, looked_at) if method == "uncertainty" else None
     size = internal_size(frames.size, track.settings.internal_size)
     cells = (-(-size.height // STRIDE), -(-size.width // STRIDE))
-    with FrameKeys(len(looked_at), model.key_channels, cells, memory_bytes=key_bytes) as keys:
+    with (
+        full_float32(model.device),
+        FrameKeys(len(looked_at), model.key_channels, cells, memory_bytes=key_bytes) as keys,
+    ):
         proposable = []
         for position, index in enumerate(looked_at):
             features = _features(model, frames, track, index, cache)
@@ -179,7 +187,10 @@ def uniform_candidates(frame_count: int, k: int) -> tuple[int, ...]:
 def random_candidates(
     frame_count: int, k: int, *, seed: int, annotated: Iterable[int] = ()
 ) -> tuple[int, ...]:
-    """`k` different frames drawn by chance from those not annotated, in the order drawn."""
+    """`k` different frames drawn by chance from those not annotated, in the order drawn.
+
+    Fewer where fewer are left.
+    """
     taken = set(annotated)
     left = [i for i in range(frame_count) if i not in taken]
     _check_count(frame_count, k)
@@ -271,7 +282,9 @@ def _check_count(frame_count: int, k: int) -> None:
 
 
 def _check_features(key: Tensor, shrinkage: Tensor, selection: Tensor, presence: Tensor) -> None:
-    if key.ndim != 4 or selection.shape != key.shape:
+    if key.ndim != 4:
+        raise ShapeError("key", "(N, CK, h, w)", tuple(key.shape))
+    if selection.shape != key.shape:
         raise ShapeError("selection", tuple(key.shape), tuple(selection.shape), "as the key has")
     n, _, h, w = key.shape
     if shrinkage.shape != (n, 1, h, w):
@@ -282,9 +295,13 @@ def _check_features(key: Tensor, shrinkage: Tensor, selection: Tensor, presence:
         )
     if presence.shape[1] == 0:
         raise InputError("the masks hold no object; annotate at least one object first")
+    if not (presence.is_floating_point() or presence.dtype == torch.bool):
+        raise InputError(
+            f"the masks are {presence.dtype}, allowed is float 0..1; make label maps one-hot first"
+        )
 
 
-def _check_track(track: Track, frames: FrameSource, annotated: Sequence[int]) -> None:
+def _check_track(track: Track, frames: FrameSource) -> None:
     if track.size != frames.size or len(track.frame_names) != len(frames):
         raise InputError(
             f"the track is of another clip: {len(track.frame_names)} frames of {track.size}, "
@@ -296,6 +313,9 @@ def _check_track(track: Track, frames: FrameSource, annotated: Sequence[int]) ->
         )
     if not track.object_ids:
         raise InputError("the track holds no object; annotate one and propagate first")
+
+
+def _check_held(annotated: Sequence[int], track: Track) -> None:
     missing = sorted(set(annotated) - set(track.frame_indices))
     if missing:
         raise InputError(

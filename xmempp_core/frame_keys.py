@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,9 @@ class FrameKeys:
         cells: height and width in cells, (h, w).
         memory_bytes: above this the maps lie in a memory-mapped temporary file.
         directory: folder for that file; None = the system's temporary folder.
+
+    Raises:
+        CapacityError: the disk has no room for the file.
     """
 
     def __init__(
@@ -42,7 +46,11 @@ class FrameKeys:
             self._maps = torch.empty(shape)
         else:
             self._folder = tempfile.TemporaryDirectory(prefix="xmempp-", dir=directory)
-            self._maps = _mapped(Path(self._folder.name) / "keys.bin", size).view(shape)
+            try:
+                self._maps = _mapped(Path(self._folder.name) / "keys.bin", size).view(shape)
+            except CapacityError:
+                self._folder.cleanup()
+                raise
 
     @property
     def is_spilled(self) -> bool:
@@ -77,10 +85,14 @@ class FrameKeys:
 
 
 def _mapped(path: Path, size: int) -> Tensor:
+    no_room = CapacityError(
+        f"the keys of all frames need {size * 4 / 2**30:.1f} GiB in {path.parent.parent}; "
+        "free space there or set TMPDIR to another folder"
+    )
+    # The file takes space only as it is written, and then a full disk would kill the process.
+    if shutil.disk_usage(path.parent).free < size * 4:
+        raise no_room
     try:
         return torch.from_file(str(path), shared=True, size=size, dtype=torch.float32)
     except RuntimeError as error:
-        raise CapacityError(
-            f"the keys of all frames need {size * 4 / 2**30:.1f} GiB in {path.parent.parent}; "
-            "free space there or set TMPDIR to another folder"
-        ) from error
+        raise no_room from error

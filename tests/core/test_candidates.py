@@ -206,6 +206,7 @@ def test_random_frames_repeat_with_their_seed_and_avoid_annotated_ones() -> None
     assert drawn != random_candidates(20, 10, seed=5, annotated=[0, 5])
     assert len(set(drawn)) == 10
     assert not {0, 5} & set(drawn)
+    assert random_candidates(3, 3, seed=0, annotated=[0, 1]) == (2,)
 
 
 @pytest.mark.parametrize(
@@ -234,5 +235,9 @@ def test_masks_of_another_length_or_without_object_are_refused() -> None:
         select(clip | {"presence": clip["presence"][:4]}, [0], 2)
     with pytest.raises(InputError, match="hold no object"):
         select(clip | {"presence": clip["presence"][:, :0]}, [0], 2)
+    with pytest.raises(InputError, match=r"masks are torch\.uint8, .* make label maps one-hot"):
+        select(clip | {"presence": (3 * clip["presence"][:, :1]).byte()}, [0], 2)
+    with pytest.raises(ShapeError, match=r"key: expected shape \(N, CK, h, w\), got \(8, 3, 4\)"):
+        select(clip | {"key": clip["key"][0]}, [0], 2)
     with pytest.raises(ShapeError, match="shrinkage"):
         select(clip | {"shrinkage": clip["shrinkage"][:, :, :1]}, [0], 2)

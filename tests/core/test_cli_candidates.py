@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,9 @@ import torch
 
 from xmempp_core.cli import main
 from xmempp_core.formats.masks import write_label_map
+from xmempp_core.formats.tracks import load_track, save_track
+from xmempp_core.track import Track
+from xmempp_core.types import AnnotationSet
 
 
 @pytest.fixture
@@ -89,6 +93,31 @@ def test_a_bad_request_is_one_sentence_and_exit_code_2(shot, track, capsys, more
     assert said in error
     assert len(error.splitlines()) == 1
     assert not (shot / "out" / "candidates.json").exists()
+
+
+def test_what_belongs_to_another_clip_is_one_sentence_too(shot, track, capsys) -> None:
+    shorter, other, nothing = (shot / name for name in ("shorter", "other", "nothing"))
+    shutil.copytree(shot / "JPEGImages", shorter)
+    (shorter / "plate.1006.png").unlink()
+    (shorter / "plate.1005.png").unlink()
+    shutil.copytree(shot / "JPEGImages", other)
+    shutil.copy(other / "plate.1001.png", other / "plate.1006.png")
+    shutil.copytree(shot / "Annotations", shot / "stray")
+    (shot / "stray" / "plate.1001.png").rename(shot / "stray" / "plate.1007.png")
+    nothing.mkdir()
+    empty = shot / "empty.xmtrack"
+    made = load_track(track)
+    save_track(Track(made.shot, AnnotationSet(), made.settings, made.model), empty)
+    for more, said in (
+        (["--frames", str(shorter)], "another clip: 6 frames of 96x64, while this clip has 4"),
+        (["--frames", str(other)], "another clip of the same length and size"),
+        (["--annotations", str(shot / "stray")], "plate.1007.png matches no frame"),
+        (["--annotations", str(nothing)], "holds no label-map PNG"),
+        (["--track", str(empty)], "the track holds no object"),
+    ):
+        assert candidates(shot, track, *more) == 2
+        (error,) = capsys.readouterr().err.strip().splitlines()
+        assert said in error
 
 
 def test_evaluate_writes_tables_and_goes_on_in_its_own_folder(shot, capsys) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from tiny import ARCHITECTURES, tiny_network
 
 from xmempp_core import candidates as module
 from xmempp_core.candidates import select_candidates, select_from_features
-from xmempp_core.errors import InputError
+from xmempp_core.errors import CapacityError, InputError
 from xmempp_core.features import FeatureCache
 from xmempp_core.formats.frames import open_frames
 from xmempp_core.frame_keys import FrameKeys
@@ -97,6 +99,38 @@ def test_keys_beyond_the_budget_lie_on_disk_until_they_are_no_longer_needed(tmp_
             assert torch.equal(got, put)
 
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_room_for_the_keys_is_refused_and_left_clean(tmp_path: Path) -> None:
+    with pytest.raises(CapacityError, match=r"the keys of all frames need \d+\.\d GiB in"):
+        FrameKeys(10**9, 64, (1000, 1000), memory_bytes=10, directory=tmp_path)
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_keys_are_computed_and_compared_in_full_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, shot = tiny_network("xmemlite-1"), make_shot()
+    track = make_track(network, shot, annotate(shot, 0))
+    inside: list[str] = []
+    seen: list[bool] = []
+
+    @contextmanager
+    def full_float32(device: torch.device) -> Iterator[None]:
+        inside.append(device.type)
+        yield
+        inside.pop()
+
+    def watched(function):
+        return lambda *a: (seen.append(bool(inside)), function(*a))[1]
+
+    monkeypatch.setattr(module, "full_float32", full_float32)
+    monkeypatch.setattr(module, "_features", watched(module._features))
+    monkeypatch.setattr(module, "choose_frames", watched(module.choose_frames))
+    select_candidates(network, shot, track, [0], 2)
+    key = torch.rand(3, 8, 2, 3)
+    select_from_features(key, torch.ones(3, 1, 2, 3), key, torch.ones(3, 1, 4, 6), [0], 1)
+
+    assert seen == [True] * (7 + 1 + 1)
 
 
 def test_padded_frames_weigh_their_objects_where_they_are() -> None:
