@@ -94,7 +94,10 @@ def annotations_in(folder: Path) -> AnnotationSet:
     """
     from ..xmempp_core import FormatError, Size, load_annotations, read_label_map
 
-    first = next(iter(sorted(folder.glob("*.png"))), None) if folder.is_dir() else None
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    # hidden files are none of ours: macOS leaves ._00012.png beside 00012.png
+    maps = (f for f in files if f.suffix.lower() == ".png" and not f.name.startswith("."))
+    first = next(maps, None)
     if first is None:
         raise FormatError(folder, "is no folder of label maps (PNG named by frame number)")
     size = Size(*read_label_map(first).shape)
