@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders that hold JPEGImages and Annotations",
     )
     parser.add_argument("--subset", metavar="NAME", help="list in ImageSets, such as val")
-    parser.add_argument("--sequences", default="", metavar="A,B,...", help="only these")
+    parser.add_argument(
+        "--sequences", default="", metavar="A,B,...", help="only these, of any list"
+    )
     parser.add_argument(
         "--experiments",
         default=",".join(EXPERIMENT_NAMES),
@@ -77,21 +78,14 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(options: argparse.Namespace) -> int:
     """Runs `evaluate`."""
     _check_extra()
-    from .evaluation.datasets import open_dataset
+    from .evaluation.datasets import open_datasets
     from .evaluation.experiments import Plan, run_experiments
 
     settings = settings_from(options)
-    plan = replace(
-        Plan(), counts=_numbers(options.counts, "--counts"), oracle_clips=options.oracle_clips
-    )
+    plan = Plan(counts=_numbers(options.counts, "--counts"), oracle_clips=options.oracle_clips)
     if options.step < 1:
         raise InputError(f"--step is {options.step}, allowed is 1 and up")
-    sequences = [word for word in options.sequences.split(",") if word]
-    clips = [
-        clip
-        for folder in options.data
-        for clip in open_dataset(folder, subset=options.subset, sequences=sequences)
-    ]
+    clips = open_datasets(options.data, subset=options.subset, sequences=_words(options.sequences))
     network = load_model(options.model, Runtime.choose(options.device, options.dtype))
     goes_on = (options.output / "clips").is_dir()
     with (
@@ -99,7 +93,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         _shown_progress(options.quiet) as progress,
     ):
         tables = run_experiments(
-            [word.strip() for word in options.experiments.split(",")],
+            _words(options.experiments),
             network,
             clips,
             settings,
@@ -123,6 +117,11 @@ def _check_extra() -> None:
         raise InputError(
             f'evaluate needs {" and ".join(missing)}; install with pip install "xmempp[eval]"'
         )
+
+
+def _words(text: str) -> list[str]:
+    """The words between commas, each once."""
+    return list(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:

@@ -129,6 +129,7 @@ def test_evaluate_writes_tables_and_goes_on_in_its_own_folder(shot, capsys) -> N
     rows = json.loads(Path(first["tables"]["counts"]).read_text())
     assert main(arguments) == 0
 
+    assert main([*arguments, "--experiments", "counts, counts"]) == 0
     assert len(rows) == 2 * 7
     assert {row["sequence"] for row in rows} == {shot.name}
     assert json.loads((shot / "scores" / "counts.json").read_text()) == rows

@@ -12,7 +12,7 @@ import torch
 
 from xmempp_core.errors import FormatError, InputError
 from xmempp_core.evaluation.baselines import flow_masks, nearest_masks
-from xmempp_core.evaluation.datasets import open_dataset
+from xmempp_core.evaluation.datasets import open_dataset, open_datasets
 from xmempp_core.formats.frames import open_frames
 from xmempp_core.formats.masks import write_label_map
 from xmempp_core.types import Annotation, AnnotationSet
@@ -88,6 +88,17 @@ def test_a_subset_names_its_sequences(tmp_path: Path, line: str) -> None:
 
     assert [clip.name for clip in open_dataset(tmp_path, subset="val")] == ["boat"]
     assert [clip.name for clip in open_dataset(tmp_path, sequences=["ant"])] == ["ant"]
+
+
+def test_sequences_are_taken_from_the_data_set_that_holds_them(tmp_path: Path) -> None:
+    one, other = (write_dataset(tmp_path / n, names=(n, f"{n}2")) for n in ("ant", "boat"))
+
+    assert len(open_datasets([one, other])) == 4
+    clips = open_datasets([one, other], sequences=["boat", "ant2"])
+    assert [clip.name for clip in clips] == ["ant2", "boat"]
+    assert [clip.name for clip in open_datasets([one, other], sequences=["boat"])] == ["boat"]
+    with pytest.raises(InputError, match=r"lacks the sequence cat; .* are ant, ant2, boat, boat2"):
+        open_datasets([one, other], sequences=["ant", "cat"])
 
 
 def test_objects_that_meta_json_does_not_list_do_not_count(tmp_path: Path) -> None:

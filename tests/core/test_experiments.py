@@ -139,6 +139,8 @@ def test_results_of_another_run_are_not_mixed_in(network, clips, tmp_path) -> No
         run_experiments(["counts"], network, clips[:1], SETTINGS, tmp_path, step=2)
     with pytest.raises(InputError, match="experiment 'count' is unknown; use counts, selection"):
         run_experiments(["count"], network, clips, SETTINGS, tmp_path)
+    with pytest.raises(InputError, match="allowed is one or more, each once"):
+        run_experiments(["counts", "counts"], network, clips, SETTINGS, tmp_path)
     with pytest.raises(InputError, match="two sequences are named ant"):
         run_experiments(["counts"], network, clips[:1] * 2, SETTINGS, tmp_path)
     (tmp_path / "clips" / "ant.json").write_text("{")

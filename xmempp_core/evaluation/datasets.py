@@ -72,6 +72,34 @@ class Clip:
         return Clip(self.name, ChosenFrames(self.source, kept), masks, self.object_ids)
 
 
+def open_datasets(
+    folders: Sequence[str | Path], *, subset: str | None = None, sequences: Sequence[str] = ()
+) -> list[Clip]:
+    """The clips of several data sets; see `open_dataset`.
+
+    Args:
+        folders: each holds JPEGImages and Annotations.
+        subset: name of a list that each of them has, such as "val"; None = all sequences.
+        sequences: only these, wherever they are; empty = all.
+
+    Raises:
+        InputError: a sequence is in none of the folders.
+        FormatError: a folder is no data set; says what it lacks.
+    """
+    if not sequences:
+        return [clip for one in folders for clip in open_dataset(one, subset=subset)]
+    known = [_sequences(Path(folder)) for folder in folders]
+    for name in sequences:
+        if not any(name in one for one in known):
+            names = ", ".join(n for one in known for n in one) or "none"
+            raise InputError(f"the data lacks the sequence {name}; the sequences there are {names}")
+    clips: list[Clip] = []
+    for folder, one in zip(folders, known, strict=True):
+        own = [name for name in sequences if name in one]
+        clips += open_dataset(folder, sequences=own) if own else []
+    return clips
+
+
 def open_dataset(
     folder: str | Path, *, subset: str | None = None, sequences: Sequence[str] = ()
 ) -> list[Clip]:
@@ -86,20 +114,24 @@ def open_dataset(
         FormatError: the folder is no data set; says what it lacks.
     """
     root = Path(folder)
-    frames, masks = _data_folder(root, FRAMES), _data_folder(root, MASKS)
-    if _holds_pictures(frames):
-        found = {root.resolve().name: (frames, masks)}
-    else:
-        names = sorted(p.name for p in frames.iterdir() if p.is_dir())
-        found = {name: (frames / name, masks / name) for name in names}
+    found = _sequences(root)
     wanted = list(sequences) or (_subset(root, subset) if subset else list(found))
     missing = [name for name in wanted if name not in found]
     if missing or not wanted:
         known = ", ".join(found) or "none"
         what = f"lacks the sequence {missing[0]}" if missing else "holds no sequence"
-        raise FormatError(frames, f"{what}; the sequences there are {known}")
+        raise FormatError(_data_folder(root, FRAMES), f"{what}; the sequences there are {known}")
     objects = _objects(root / "meta.json")
     return [_clip(name, *found[name], objects.get(name)) for name in wanted]
+
+
+def _sequences(root: Path) -> dict[str, tuple[Path, Path]]:
+    """Folders of frames and masks by sequence."""
+    frames, masks = _data_folder(root, FRAMES), _data_folder(root, MASKS)
+    if _holds_pictures(frames):
+        return {root.resolve().name: (frames, masks)}
+    names = sorted(p.name for p in frames.iterdir() if p.is_dir())
+    return {name: (frames / name, masks / name) for name in names}
 
 
 def _clip(name: str, frames: Path, masks: Path, object_ids: tuple[int, ...] | None) -> Clip:

@@ -156,7 +156,7 @@ def run_experiments(
     A run that was interrupted goes on where it stopped.
 
     Args:
-        names: of EXPERIMENTS.
+        names: of EXPERIMENTS, at least one, each once.
         network: from `load_model`.
         clips: from `open_dataset`, names unlike each other.
         settings: of every pass.
@@ -166,7 +166,7 @@ def run_experiments(
         progress: called with parts done, parts in all and what comes next.
 
     Raises:
-        InputError: an experiment is unknown, or two clips have one name.
+        InputError: an experiment is unknown or named twice, or two clips have one name.
         FormatError: the folder holds results of another run.
     """
     _check_names(names, clips)
@@ -196,6 +196,8 @@ def _written(name: str, table: pd.DataFrame, output: Path) -> pd.DataFrame:
 
 
 def _check_names(names: Sequence[str], clips: Sequence[Clip]) -> None:
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"experiments are {list(names)}, allowed is one or more, each once")
     for name in names:
         if name not in EXPERIMENTS:
             raise InputError(f"experiment {name!r} is unknown; use {', '.join(EXPERIMENTS)}")
