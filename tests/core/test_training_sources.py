@@ -138,6 +138,15 @@ def test_frames_follow_their_numbers_and_a_license_may_hold_any_bytes(tmp_path: 
     assert cat.license.endswith(" me")
 
 
+def test_a_matte_with_soft_edges_is_no_mask(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ramp = np.linspace(0, 255, 96).astype(np.uint8)[None].repeat(64, 0)
+    Image.fromarray(ramp).save(folder / "video" / "ball" / "masks" / "002.png")
+    with caplog.at_level(logging.WARNING):
+        sets = read_sources(folder)
+    assert len(sets[0].pictures) == 5
+    assert "ball/002: the mask has 96 levels of gray; expected a label map" in caplog.text
+
+
 def test_a_short_side_without_a_cell_is_refused(folder: Path) -> None:
     with pytest.raises(SettingsError, match="short_side_pixels is 0, allowed is 16 and up"):
         read_sources(folder, short_side_pixels=0)

@@ -38,6 +38,9 @@ _UNREADABLE = (
 )
 """What reading and decoding a broken file raises."""
 
+_MOST_VALUES = 32
+"""Values of a label map with white in it; beyond them its grays are soft edges, not objects."""
+
 Place = Path | zipfile.Path
 
 
@@ -207,7 +210,8 @@ def read_picture(name: str, picture: Place, mask: Place, short_side_pixels: int)
     """A picture and its label map, shrunk to a short side.
 
     Raises:
-        FormatError: a file cannot be decoded, the two have different sizes, or are too small.
+        FormatError: a file cannot be decoded, the mask is a soft matte, or the two have different
+            sizes or are too small.
     """
     bgr, labels = _read_bgr(picture), _read_labels(mask)
     if labels.shape != bgr.shape[:2]:
@@ -242,8 +246,11 @@ def _read_labels(mask: Place) -> np.ndarray:
     except _UNREADABLE as error:
         raise FormatError(mask.name, _undecoded("mask", error)) from error
     labels = labels.astype(np.uint8)
-    binary = set(np.unique(labels)) <= {0, 255}
-    return labels // 255 if binary else labels
+    values = set(np.unique(labels).tolist())
+    if 255 in values and len(values) > _MOST_VALUES:
+        wanted = "expected a label map, or black and white without soft edges"
+        raise FormatError(mask.name, f"the mask has {len(values)} levels of gray; {wanted}")
+    return labels // 255 if values <= {0, 255} else labels
 
 
 def _undecoded(what: str, error: Exception) -> str:
@@ -262,7 +269,7 @@ def _nothing_left(skipped: Skipped) -> str:
 def split_held_out(
     sets: Sequence[SourceSet], held_out_every: int
 ) -> tuple[list[SourceSet], list[SourceSet]]:
-    """(for training, for validation): every so many-th sequence is held out, never the last one."""
+    """(for training, for validation): every n-th sequence is held out, if that leaves any set."""
     videos = [s for s in sets if s.is_video]
     held = videos[held_out_every - 1 :: held_out_every] if held_out_every > 0 else []
     held = [] if len(held) == len(videos) == len(sets) else held
