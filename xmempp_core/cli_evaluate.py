@@ -107,7 +107,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
         print(json.dumps({"output": str(options.output), "tables": files}))
     else:
         for name, table in tables.items():
-            print(f"{name}: {len(table)} rows in {options.output / name}.csv, .json, .png, .svg")
+            if len(table):
+                print(f"{name}: {len(table)} rows in {options.output / name}.csv, .json, .png, .svg")
+            else:
+                print(f"{name}: no sequence has enough true masks that show an object")
     return 0
 
 

@@ -135,6 +135,17 @@ def test_evaluate_writes_tables_and_goes_on_in_its_own_folder(shot, capsys) -> N
     assert json.loads((shot / "scores" / "counts.json").read_text()) == rows
 
 
+def test_evaluate_says_where_too_few_masks_make_no_table(shot, capsys) -> None:
+    for path in sorted((shot / "Annotations").iterdir())[1:]:
+        path.unlink()
+    arguments = ["evaluate", "--data", str(shot), "--experiments", "counts", "--quiet"]
+
+    assert main([*arguments, "--output", str(shot / "scores")]) == 0
+
+    said = capsys.readouterr().out.strip()
+    assert said == "counts: no sequence has enough true masks that show an object"
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -132,6 +132,26 @@ def test_an_interrupted_run_goes_on_where_it_stopped(network, clips, tmp_path, m
     assert len(done) == 2 * 2 * 7, "two clips, two counts, seven methods: none scored twice"
 
 
+def test_as_many_frames_are_annotated_as_leave_one_that_shows_an_object(
+    network, clips, tmp_path
+) -> None:
+    ant, boat = clips
+    nothing = torch.zeros(32, 48, dtype=torch.uint8)
+    for t in (1, 3, 4):
+        write_label_map(ant.mask_files[t], nothing)
+    for t in (1, 2, 3, 4):
+        write_label_map(boat.mask_files[t], nothing)
+
+    tables = run_experiments(
+        ["counts", "selection", "effort"], network, clips, SETTINGS, tmp_path, plan=PLAN
+    )
+
+    counts = tables["counts"][["sequence", "count"]].drop_duplicates()
+    assert counts.to_dict("records") == [{"sequence": "ant", "count": 1}]
+    assert len(tables["selection"]) == 0
+    assert set(tables["effort"]["sequence"]) == {"ant"}
+
+
 def test_results_of_another_run_are_not_mixed_in(network, clips, tmp_path) -> None:
     run_experiments(["counts"], network, clips[:1], SETTINGS, tmp_path, plan=Plan(counts=(1,)))
 

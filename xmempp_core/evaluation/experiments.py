@@ -61,7 +61,7 @@ class Plan:
 
 def annotation_counts(passes: ClipPasses, plan: Plan, number: int) -> Iterator[Row]:
     """Quality against the number of annotations, evenly spread (the paper's Fig. 14)."""
-    for count in _possible(plan.counts, passes.clip):
+    for count in _possible(plan.counts, passes):
         annotated = _spread(passes.clip, count)
         for method in CURVES:
             yield _row(passes, method.name, count, passes.score(method, annotated))
@@ -74,8 +74,8 @@ def selections(passes: ClipPasses, plan: Plan, number: int) -> Iterator[Row]:
     """
     clip = passes.clip
     first = min(clip.mask_files)
-    counts = _possible(plan.selection_counts, clip)
-    added, most = max(counts, default=1) - 1, _proposals(plan, clip)
+    counts = _possible(plan.selection_counts, passes)
+    added, most = max(counts, default=1) - 1, _proposals(plan, passes)
     orders: list[tuple[str, Sequence[int], float]] = []
     for name, method in (("Algorithm 1", "algorithm1"), ("with uncertainty", "uncertainty")):
         if most:
@@ -96,7 +96,7 @@ def selections(passes: ClipPasses, plan: Plan, number: int) -> Iterator[Row]:
 
 def augmentations(passes: ClipPasses, plan: Plan, number: int) -> Iterator[Row]:
     """Each augmentation alone, the best three and all eleven (the paper's Table 5)."""
-    for count in _possible((plan.augmentation_count,), passes.clip):
+    for count in _possible((plan.augmentation_count,), passes):
         annotated = _spread(passes.clip, count)
         kinds = {"none": (), **{kind: (kind,) for kind in AUGMENTATIONS}, **SETS}
         for name, augment in kinds.items():
@@ -108,8 +108,8 @@ def effort(passes: ClipPasses, plan: Plan, number: int) -> Iterator[Row]:
     """Annotations that each method needs until J&F reaches 0.8, 0.9 and 0.95."""
     clip = passes.clip
     first = min(clip.mask_files)
-    counts = _possible(plan.counts, clip)
-    most = _proposals(plan, clip)
+    counts = _possible(plan.counts, passes)
+    most = _proposals(plan, passes)
     order = passes.choice("algorithm1", first, most).frames if most else ()
     runs: list[tuple[str, Method, Callable[[int], Sequence[int]]]] = [
         (method.name, method, lambda count: _spread(clip, count)) for method in CURVES
@@ -122,7 +122,7 @@ def effort(passes: ClipPasses, plan: Plan, number: int) -> Iterator[Row]:
             for count, annotated in given.items()
             if len(annotated) == count
         }
-        for threshold in THRESHOLDS:
+        for threshold in THRESHOLDS if reached else ():
             enough = [count for count, jf in reached.items() if jf >= threshold]
             yield {
                 "sequence": clip.name,
@@ -221,14 +221,15 @@ def _row(passes: ClipPasses, method: str, count: int, score: PassScore, **more: 
     }
 
 
-def _possible(counts: Sequence[int], clip: Clip) -> list[int]:
-    """The counts that leave a frame with a true mask to score."""
-    return [count for count in counts if count < len(clip.mask_files)]
+def _possible(counts: Sequence[int], passes: ClipPasses) -> list[int]:
+    """The counts that leave a frame to score that shows an object, whichever are annotated."""
+    shown = sum(bool(labels.any()) for labels in passes.truth.values())
+    return [count for count in counts if count < shown]
 
 
-def _proposals(plan: Plan, clip: Clip) -> int:
+def _proposals(plan: Plan, passes: ClipPasses) -> int:
     """Frames that a selection proposes, the same for all experiments so that they share it."""
-    return max(_possible((*plan.counts, *plan.selection_counts), clip), default=1) - 1
+    return max(_possible((*plan.counts, *plan.selection_counts), passes), default=1) - 1
 
 
 def _spread(clip: Clip, count: int) -> list[int]:

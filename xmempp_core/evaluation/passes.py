@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,6 @@ class ClipPasses:
         self._content = _read(path, {**run, "frames": len(clip)})
         self._cache = FeatureCache(_CACHE_BYTES)
         self._frames: FrameSource | None = None
-        self._truth: dict[int, Labels] = {}
 
     def score(self, method: Method, annotated: Iterable[int]) -> PassScore:
         """J and F of a pass with the true masks of the annotated frames given."""
@@ -127,6 +127,11 @@ class ClipPasses:
             self._keep("choices", key, known)
         return Choice(tuple(known["frames"]), known["seconds"])
 
+    @cached_property
+    def truth(self) -> dict[int, Labels]:
+        """The true label maps by frame index."""
+        return {t: self.clip.truth(t) for t in self.clip.mask_files}
+
     @property
     def _source(self) -> FrameSource:
         """The clip's frames, decoded once."""
@@ -149,9 +154,7 @@ class ClipPasses:
         start = time.perf_counter()
         predicted = self._predicted(method, annotations)
         seconds = time.perf_counter() - start
-        if not self._truth:
-            self._truth = {t: self.clip.truth(t) for t in self.clip.mask_files}
-        return mean_score(score_frames(predicted, self._truth, annotations.frame_indices)), seconds
+        return mean_score(score_frames(predicted, self.truth, annotations.frame_indices)), seconds
 
     def _predicted(self, method: Method, annotations: AnnotationSet) -> dict[int, Labels]:
         if method.baseline == "copy":
