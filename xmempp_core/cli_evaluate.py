@@ -108,7 +108,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
     else:
         for name, table in tables.items():
             if len(table):
-                print(f"{name}: {len(table)} rows in {options.output / name}.csv, .json, .png, .svg")
+                print(
+                    f"{name}: {len(table)} rows in {options.output / name}.csv, .json, .png, .svg"
+                )
             else:
                 print(f"{name}: no sequence has enough true masks that show an object")
     return 0
