@@ -177,14 +177,14 @@ def working(advice: str) -> Iterator[None]:
     """
     import comfy.model_management as mm
 
-    from ..xmempp_core import CapacityError
+    from ..xmempp_core import CapacityError, is_out_of_memory
 
     ran_out = False
     try:
         with torch.inference_mode(False), torch.no_grad():
             yield
     except Exception as error:
-        if not (mm.is_oom(error) or _is_out_of_memory(error)):
+        if not (mm.is_oom(error) or is_out_of_memory(error)):
             raise
         ran_out = True
         log.warning("out of memory: %s", error)
@@ -202,13 +202,6 @@ def _let_go(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__context__
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out of which ComfyUI does not know: that of MPS, or main memory."""
-    texts = ("out of memory", "not enough memory", "can't allocate memory")
-    said = isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
-    return said or isinstance(error, MemoryError)
 
 
 def input_file(name: str) -> Path:

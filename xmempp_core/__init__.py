@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from .augment import parse_augmentations
     from .candidates import Candidates, select_candidates
     from .delivery import Delivery, Interrupted, deliver
-    from .errors import CapacityError, FormatError, InputError, SettingsError, ShapeError, XMemError
+    from .errors import (
+        CapacityError,
+        FormatError,
+        InputError,
+        SettingsError,
+        ShapeError,
+        XMemError,
+        is_out_of_memory,
+    )
     from .features import FeatureCache
     from .formats.frames import open_frames
     from .formats.label_maps import PALETTE, read_label_map, write_label_map
@@ -85,6 +93,7 @@ __all__ = [
     "display_color",
     "draw_overlay",
     "fit_masks",
+    "is_out_of_memory",
     "label_map_of",
     "load_annotations",
     "load_model",
@@ -116,6 +125,7 @@ _MODULES = {
         "SettingsError",
         "ShapeError",
         "XMemError",
+        "is_out_of_memory",
     ),
     "features": ("FeatureCache",),
     "formats.frames": ("open_frames",),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from .errors import CapacityError, XMemError
+from .errors import CapacityError, XMemError, is_out_of_memory
 
 EXIT_USER_ERROR, EXIT_OUT_OF_MEMORY, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -36,12 +36,6 @@ COMMANDS = {
 _OUT_OF_MEMORY = (
     "out of memory; lower internal_size (--set internal_size=360), "
     "working_memory_max_frames or the number of annotated frames, or on a GPU use --device cpu"
-)
-_OUT_OF_MEMORY_SIGNS = (
-    "out of memory",
-    "can't allocate memory",
-    "not enough memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
 )
 
 
@@ -94,14 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_OUT_OF_MEMORY, EXIT_OUT_OF_MEMORY)
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "interrupted", EXIT_INTERRUPTED)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, on the GPU or the host.
-
-    Python raises MemoryError, PyTorch a RuntimeError that only its text tells apart on a CPU.
-    """
-    return isinstance(error, MemoryError) or any(s in str(error) for s in _OUT_OF_MEMORY_SIGNS)
 
 
 @contextmanager

@@ -16,6 +16,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_OUT_OF_MEMORY_SIGNS = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
 
 class XMemError(Exception):
     """The root: catching it catches everything the package raises on purpose."""
@@ -77,3 +84,12 @@ class FormatError(XMemError, OSError):
 
 class CapacityError(XMemError):
     """Memory ran out; the message says which setting to lower."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, on the GPU or the host.
+
+    Python raises MemoryError, PyTorch a RuntimeError that only its text tells apart on a CPU.
+    """
+    said = isinstance(error, RuntimeError) and any(s in str(error) for s in _OUT_OF_MEMORY_SIGNS)
+    return said or isinstance(error, MemoryError)

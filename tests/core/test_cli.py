@@ -28,8 +28,8 @@ from shot_on_disk import (
 )
 from toy import HEIGHT, WIDTH, toy_frames
 
-from xmempp_core.cli import COMMANDS, build_parser, is_out_of_memory, main
-from xmempp_core.errors import CapacityError
+from xmempp_core.cli import COMMANDS, build_parser, main
+from xmempp_core.errors import CapacityError, is_out_of_memory
 from xmempp_core.formats.masks import read_label_map, write_label_map
 from xmempp_core.formats.output import open_output
 from xmempp_core.formats.pictures import write_picture
