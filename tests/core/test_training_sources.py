@@ -180,6 +180,11 @@ def test_packed_data_reads_like_the_folder(folder: Path, tmp_path: Path) -> None
             assert np.abs(a.rgb.astype(int) - b.rgb).mean() < 9
 
 
+def test_a_packed_file_that_cannot_be_written_is_one_sentence(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"a\.zip: cannot be written \(No such file or directory"):
+        pack(folder, tmp_path / "nowhere" / "a.zip")
+
+
 def test_every_nth_sequence_is_held_out_and_one_is_always_left(folder: Path) -> None:
     sets = read_sources(folder)
     training, held = split_held_out(sets, 2)

@@ -48,7 +48,8 @@ def pack(
                     _add(archive, one.name, "frames" if one.is_video else "images", picture)
         temporary.replace(target)
     except OSError as error:
-        raise FormatError(target, f"cannot be written ({error}); check folder and space") from error
+        problem = f"cannot be written ({error.strerror or error}); check folder and space"
+        raise FormatError(target, problem) from error
     finally:
         temporary.unlink(missing_ok=True)
     return target.stat().st_size

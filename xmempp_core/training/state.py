@@ -132,7 +132,8 @@ class TrainingState:
             state.average.load_state_dict(content["average"])
             state.optimizer.load_state_dict(content["optimizer"])
         except (RuntimeError, ValueError, KeyError) as error:
-            raise FormatError(path, f"does not fit these settings ({error})") from error
+            problem = "does not fit these settings; leave frozen_blocks as the run began with it"
+            raise FormatError(path, problem) from error
         for group, own in zip(state.optimizer.param_groups, options, strict=True):
             group.update(own)
         state.step = content["step"]
@@ -168,7 +169,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        raise FormatError(path, f"the checkpoint cannot be read ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else "damaged, or no checkpoint"
+        raise FormatError(path, f"the checkpoint cannot be read ({reason})") from error
     if not isinstance(content, dict) or not content.keys() >= _CONTENTS:
         raise FormatError(path, "is no training checkpoint")
     return content
