@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.metrics import mean_score, score_frames
-from xmempp_core.formats.pictures import write_picture
 from xmempp_core.formats.sheets import track_contact_sheet
 from xmempp_core.network.checkpoint import load_model
 from xmempp_core.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.track import Track
-from xmempp_core.types import ModelInfo, Network
+from xmempp_core.types import Annotation, ModelInfo, Network
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,17 @@ class Case:
     data: str
     sequence: str
     annotated: tuple[int, ...]
-    picture: bool = False
+    picture: str = ""
+    """Name of the contact sheet; none where empty."""
+    absent_object: int | None = None
+    """Object that is declared absent on the first frame."""
 
 
 CASES = (
-    Case("pumavos_chair", "pumavos_chair", (0, 20, 40), picture=True),
+    Case("pumavos_chair", "pumavos_chair", (0, 20, 40), "pumavos_chair"),
     Case("pumavos_chair", "pumavos_chair", (0,)),
-    Case("pumavos_caps", "pumavos_caps", (0, 33, 66), picture=True),
+    Case("pumavos_caps", "pumavos_caps", (0, 33, 66), "pumavos_caps"),
+    Case("pumavos_caps", "pumavos_caps", (0, 33, 66), "pumavos_caps_absent", absent_object=2),
     Case("davis16-val-public", "dog", (0,)),
     Case("davis16-val-public", "car-shadow", (0,)),
 )
@@ -64,10 +68,18 @@ def main() -> None:
         print(lines[-1], flush=True)
         if case.picture:
             sheet = track_contact_sheet(track, clip.source)
-            write_picture(options.output / "images" / f"{case.sequence}.png", sheet)
+            write_sheet(options.output / "images" / f"{case.picture}.jpg", sheet)
     correlation = _confidence(network, network.info, options.data)
     text = _page(network.info, lines, correlation)
     (options.output / "results.md").write_text(text, encoding="utf-8")
+
+
+def write_sheet(path: Path, sheet: torch.Tensor) -> None:
+    """A contact sheet (H, W, 3) uint8 as JPEG, at most 1600 pixels wide."""
+    picture = Image.fromarray(sheet.numpy())
+    picture.thumbnail((1600, 1600))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, quality=88)
 
 
 def _names(case: Case) -> tuple[str, ...]:
@@ -78,6 +90,10 @@ def _track(
     network: Network, model: ModelInfo, clip: Clip, case: Case, settings: PropagationSettings
 ) -> Track:
     annotations = clip.annotations(case.annotated)
+    if case.absent_object is not None:
+        nothing = torch.zeros(1, *clip.source.size, dtype=torch.bool)
+        absent = Annotation(case.annotated[0], (case.absent_object,), nothing)
+        annotations = annotations.with_annotation(absent)
     result = propagate(network, clip.source, annotations, settings)
     return Track.collect(
         result, source=clip.source, annotations=annotations, settings=settings, model=model
@@ -90,6 +106,8 @@ def _row(clip: Clip, case: Case, track: Track) -> str:
     score = mean_score(score_frames(predicted, truth, case.annotated))
     measured = len(set(truth) - set(case.annotated))
     annotated = ", ".join(map(str, case.annotated))
+    if case.absent_object is not None:
+        annotated += f"; object {case.absent_object} absent on {case.annotated[0]}"
     return f"| {case.sequence} | {annotated} | {measured} | {score.j:.3f} | {score.f:.3f} |"
 
 
@@ -125,11 +143,16 @@ them. More sequences, more annotations and the comparison with other methods sta
 {rows}
 
 `pumavos_chair` (60 frames): the object is the chair's reflection, the real chair in front of it a
-look-alike. `pumavos_caps` (87 frames, five of them with masks): two caps, the second enters late.
+look-alike. `pumavos_caps` (87 frames, five of them with masks): two caps, the second (green) comes
+and goes. A label map without an object that no earlier map shows says nothing to memory, so the
+green cap settles on the jacket while it is away; one negative annotation ("object 2 is absent on
+frame 0") keeps it off.
 
-![chair](images/pumavos_chair.png)
+![chair](images/pumavos_chair.jpg)
 
-![caps](images/pumavos_caps.png)
+![caps](images/pumavos_caps.jpg)
+
+![caps, with one negative annotation](images/pumavos_caps_absent.jpg)
 
 Both clips: PUMaVOS, M. Bekuzarov, A. Bermudez, J.-Y. Lee, H. Li, CC BY 4.0; masks drawn over them.
 

@@ -95,12 +95,13 @@ def advanced_inputs() -> list[io.Input]:
     return [
         io.Combo.Input(
             "absence",
-            options=["presence", "memory"],
-            default="presence",
+            options=["memory", "presence"],
+            default="memory",
             optional=True,
             advanced=True,
-            tooltip="How a frame where an object is absent acts on other frames. presence: it "
-            "lowers the object's evidence where they look alike. memory: like any annotation.",
+            tooltip="How a frame where an object is absent acts on other frames. memory: like any "
+            "annotation. presence: it also lowers the object's evidence where they look alike; for "
+            "networks that an empty mask does not impress.",
         ),
         io.Boolean.Input(
             "long_term_memory",

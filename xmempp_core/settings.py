@@ -26,7 +26,7 @@ class PropagationSettings:
     direction: Direction = "outward"
     """"forward": frame 0 to the end. "outward": from the first annotated frame to both ends.
     "bidirectional": both ways, blended between annotations."""
-    absence: AbsenceMode = "presence"
+    absence: AbsenceMode = "memory"
     """How a declared absence acts on other frames: "memory" reads it like any annotation,
     "presence" also weighs each object's evidence against the frames where it is absent."""
     internal_size: int | None = 480

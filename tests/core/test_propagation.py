@@ -294,6 +294,23 @@ def test_an_unlisted_object_is_predicted_on_an_annotated_frame(network: Network)
     assert math.isnan(result[6].confidence[0])
 
 
+def test_presence_leaves_objects_alone_that_are_absent_nowhere(network: Network) -> None:
+    _, annotations = toy_shot((0, 6))
+    plain = probabilities(network, annotations, absence="memory")
+    assert torch.equal(probabilities(network, annotations, absence="presence"), plain)
+
+
+def test_presence_only_takes_from_the_object_that_is_absent_somewhere(network: Network) -> None:
+    _, annotations = toy_shot((0,))
+    empty = Annotation(9, (7,), torch.zeros(1, HEIGHT, WIDTH, dtype=torch.bool))
+    both = annotations.with_annotation(empty)
+    given = {"working_memory": False, "deep_update_every": 100, "direction": "forward"}
+    plain = probabilities(network, both, absence="memory", **given)
+    weighed = probabilities(network, both, absence="presence", **given)
+    assert torch.equal(weighed[:, 1], plain[:, 1])
+    assert (weighed[:, 2] <= plain[:, 2]).all()
+
+
 def test_frames_declared_absent_come_out_empty(network: Network) -> None:
     _, annotations = toy_shot((0,))
     declared = annotations.with_absence(AbsenceRange(7, 4, 9))
