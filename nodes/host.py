@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 MODEL_FOLDER = "xmem"
 MODEL_SUFFIXES = {".pth", ".pt", ".safetensors"}
-PREVIEW_EVERY_SECONDS = 0.5
+PREVIEW_EVERY_SECONDS = 2.0
 PREVIEW_MAX_SIDE = 512
 OVERVIEW_MAX_SIDE = 1024
 
@@ -144,7 +144,7 @@ class Progress:
         Args:
             done: finished steps.
             total: number of steps from now on; None = as before.
-            picture: asked for one twice a second.
+            picture: asked for one every PREVIEW_EVERY_SECONDS.
         """
         check_interrupted()
         preview = None

@@ -33,7 +33,7 @@ from .types import Features
 # Aggregation leaves 1e-7 of an empty mask.
 ABSENT_COVERAGE = 1e-5
 # Bytes of similarities held at once; more queries than fit are read in several rounds.
-SIMILARITY_BYTES = 64 * 2**20
+SIMILARITY_BYTES = 256 * 2**20
 
 
 class Recall(NamedTuple):
