@@ -21,15 +21,16 @@ import cv2
 import numpy as np
 import torch
 
-from xmempp_core.cli_demo import CLIP, VIDEO
-from xmempp_core.formats.frames import open_frames
-from xmempp_core.formats.masks import load_annotations
+from xmempp_core.annotations import Annotation, AnnotationSet
+from xmempp_core.cli.demo import CLIP, VIDEO
+from xmempp_core.formats.annotations.folder import load_annotations
+from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network.checkpoint import load_model
-from xmempp_core.propagation import propagate
+from xmempp_core.propagation.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
-from xmempp_core.track import label_map_of
-from xmempp_core.types import Annotation, AnnotationSet, Network
+from xmempp_core.track.segmentation import label_map_of
+from xmempp_core.types import Network
 
 HEIGHT, WIDTH, FRAMES = 240, 352, 40
 LEAVES_AT, TWIN_ENTERS_AT, ABSENT_FRAME = 12, 6, 18

@@ -24,12 +24,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xmempp_core.candidates import Candidates, select_from_features
-from xmempp_core.dissimilarity import composite_key, presence_of_cells
-from xmempp_core.formats.frames import open_frames
+from xmempp_core.candidates.dissimilarity import composite_key, presence_of_cells
+from xmempp_core.candidates.select import Candidates, select_from_features
+from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network.checkpoint import load_model
 from xmempp_core.network.ops import similarity, tokens_of
-from xmempp_core.pixels import internal_size, resize_frame, to_display
+from xmempp_core.resize import internal_size, resize_frame, to_display
 from xmempp_core.runtime import Runtime
 from xmempp_core.types import Features
 

@@ -26,16 +26,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xmempp_core.cli_demo import VIDEO
-from xmempp_core.formats.frames import open_frames
+from xmempp_core.annotations import Annotation, AnnotationSet
+from xmempp_core.cli.demo import VIDEO
+from xmempp_core.cli.progress import peak_memory_bytes
+from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network import ops
 from xmempp_core.network.checkpoint import load_model
 from xmempp_core.network.xmem import XMem
-from xmempp_core.progress import peak_memory_bytes
-from xmempp_core.propagation import propagate
+from xmempp_core.propagation.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
-from xmempp_core.types import Annotation, AnnotationSet, Network
+from xmempp_core.types import Network
 
 SIZE = (480, 854)
 CELLS = 30 * 54

@@ -17,15 +17,16 @@ import numpy as np
 import torch
 from PIL import Image
 
+from xmempp_core.annotations import Annotation
 from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.metrics import mean_score, score_frames
-from xmempp_core.formats.sheets import track_contact_sheet
 from xmempp_core.network.checkpoint import load_model
-from xmempp_core.propagation import propagate
+from xmempp_core.pictures.sheets import track_contact_sheet
+from xmempp_core.propagation.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
-from xmempp_core.track import Track
-from xmempp_core.types import Annotation, ModelInfo, Network
+from xmempp_core.track.track import Track
+from xmempp_core.types import ModelInfo, Network
 
 
 @dataclass(frozen=True)

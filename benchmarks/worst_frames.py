@@ -16,12 +16,13 @@ import torch
 
 from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.metrics import region_similarity
-from xmempp_core.formats.overlays import to_display
-from xmempp_core.formats.pictures import contact_sheet, write_picture
 from xmempp_core.network.checkpoint import load_model
-from xmempp_core.propagation import propagate
-from xmempp_core.results import label_map_of
+from xmempp_core.pictures.overlays import to_display
+from xmempp_core.pictures.pictures import write_picture
+from xmempp_core.pictures.sheets import contact_sheet
+from xmempp_core.propagation.propagation import propagate
 from xmempp_core.runtime import Runtime
+from xmempp_core.track.segmentation import label_map_of
 from xmempp_core.types import Network
 
 HIT, MISSED, FALSE = (60, 220, 60), (60, 90, 255), (255, 50, 40)

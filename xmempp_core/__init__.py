@@ -10,9 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .augment import parse_augmentations
-    from .candidates import Candidates, select_candidates
-    from .delivery import Delivery, Interrupted, deliver
+    from .annotations import AbsenceRange, Annotation, AnnotationSet
+    from .candidates.select import Candidates, select_candidates
+    from .delivery.deliver import Delivery, Interrupted, deliver
     from .errors import (
         CapacityError,
         FormatError,
@@ -22,40 +22,23 @@ if TYPE_CHECKING:
         XMemError,
         is_out_of_memory,
     )
-    from .features import FeatureCache
-    from .formats.frames import open_frames
-    from .formats.label_maps import PALETTE, read_label_map, write_label_map
-    from .formats.masks import fit_masks, load_annotations, save_annotations
-    from .formats.pictures import (
-        OverlayVideo,
-        burn_in,
-        contact_sheet,
-        display_color,
-        draw_overlay,
-        to_display,
-        track_contact_sheet,
-        write_matte,
-        write_picture,
-        write_probabilities,
-    )
+    from .formats.annotations.folder import fit_masks, load_annotations, save_annotations
+    from .formats.annotations.label_maps import PALETTE, read_label_map, write_label_map
+    from .formats.frames.open import open_frames
     from .formats.tracks import load_track, save_track
     from .network.checkpoint import convert, load_model
-    from .propagation import Propagation, propagate
-    from .results import label_map_of, probabilities_of
+    from .pictures.films import OverlayVideo
+    from .pictures.overlays import display_color, draw_overlay, to_display
+    from .pictures.pictures import write_matte, write_picture, write_probabilities
+    from .pictures.sheets import burn_in, contact_sheet, track_contact_sheet
+    from .propagation.augment import parse_augmentations
+    from .propagation.feature_cache import FeatureCache
+    from .propagation.propagation import Propagation, propagate
     from .runtime import Runtime
     from .settings import PropagationSettings
-    from .track import Track
-    from .types import (
-        AbsenceRange,
-        Annotation,
-        AnnotationSet,
-        Features,
-        FrameSource,
-        ModelInfo,
-        Network,
-        Segmentation,
-        Size,
-    )
+    from .track.segmentation import Segmentation, label_map_of, probabilities_of
+    from .track.track import Track
+    from .types import Features, FrameSource, ModelInfo, Network, Size
 
 __version__ = "0.1.0"
 
@@ -115,9 +98,20 @@ __all__ = [
 ]
 
 _MODULES = {
-    "augment": ("parse_augmentations",),
-    "candidates": ("Candidates", "select_candidates"),
-    "delivery": ("Delivery", "Interrupted", "deliver"),
+    "annotations": (
+        "AbsenceRange",
+        "Annotation",
+        "AnnotationSet",
+    ),
+    "candidates.select": (
+        "Candidates",
+        "select_candidates",
+    ),
+    "delivery.deliver": (
+        "Delivery",
+        "Interrupted",
+        "deliver",
+    ),
     "errors": (
         "CapacityError",
         "FormatError",
@@ -127,38 +121,60 @@ _MODULES = {
         "XMemError",
         "is_out_of_memory",
     ),
-    "features": ("FeatureCache",),
-    "formats.frames": ("open_frames",),
-    "formats.label_maps": ("PALETTE", "read_label_map", "write_label_map"),
-    "formats.masks": ("fit_masks", "load_annotations", "save_annotations"),
-    "formats.pictures": (
-        "OverlayVideo",
-        "burn_in",
-        "contact_sheet",
+    "formats.annotations.folder": (
+        "fit_masks",
+        "load_annotations",
+        "save_annotations",
+    ),
+    "formats.annotations.label_maps": (
+        "PALETTE",
+        "read_label_map",
+        "write_label_map",
+    ),
+    "formats.frames.open": ("open_frames",),
+    "formats.tracks": (
+        "load_track",
+        "save_track",
+    ),
+    "network.checkpoint": (
+        "convert",
+        "load_model",
+    ),
+    "pictures.films": ("OverlayVideo",),
+    "pictures.overlays": (
         "display_color",
         "draw_overlay",
         "to_display",
-        "track_contact_sheet",
+    ),
+    "pictures.pictures": (
         "write_matte",
         "write_picture",
         "write_probabilities",
     ),
-    "formats.tracks": ("load_track", "save_track"),
-    "network.checkpoint": ("convert", "load_model"),
-    "propagation": ("Propagation", "propagate"),
-    "results": ("label_map_of", "probabilities_of"),
+    "pictures.sheets": (
+        "burn_in",
+        "contact_sheet",
+        "track_contact_sheet",
+    ),
+    "propagation.augment": ("parse_augmentations",),
+    "propagation.feature_cache": ("FeatureCache",),
+    "propagation.propagation": (
+        "Propagation",
+        "propagate",
+    ),
     "runtime": ("Runtime",),
     "settings": ("PropagationSettings",),
-    "track": ("Track",),
+    "track.segmentation": (
+        "Segmentation",
+        "label_map_of",
+        "probabilities_of",
+    ),
+    "track.track": ("Track",),
     "types": (
-        "AbsenceRange",
-        "Annotation",
-        "AnnotationSet",
         "Features",
         "FrameSource",
         "ModelInfo",
         "Network",
-        "Segmentation",
         "Size",
     ),
 }

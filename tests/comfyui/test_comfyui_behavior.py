@@ -298,7 +298,7 @@ def test_free_memory_moves_the_model_out_and_it_comes_back(bed):
 
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_nothing_of_a_pass_outlives_it(bed, monkeypatch, cancelled):
-    bank = bed.pack_module("xmempp_core.memory").MemoryBank
+    bank = bed.pack_module("xmempp_core.memory.bank").MemoryBank
     host = bed.pack_module("nodes.host")
     real, alive = host.check_interrupted, []
 

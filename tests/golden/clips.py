@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from xmempp_core.propagation import Propagation
+from xmempp_core.annotations import Annotation, AnnotationSet
+from xmempp_core.propagation.propagation import Propagation
 from xmempp_core.settings import PropagationSettings
-from xmempp_core.types import Annotation, AnnotationSet
 
 DATA = Path(__file__).parent.parent / "data"
 PROBABILITY_TOLERANCE = 1e-4

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from xmempp_core.augment import ELEVEN, augment_annotation
+from xmempp_core.propagation.augment import ELEVEN, augment_annotation
 
 DATA = np.load(Path(__file__).parents[1] / "data" / "l_augment.npz")
 KIND = {name: f"{name}_30" if name.startswith("rotate") else name for name in ELEVEN}

@@ -14,10 +14,9 @@ import pytest
 import torch
 from clips import PROBABILITY_TOLERANCE, GoldenCase, load_case, memory_row
 
-from xmempp_core.formats.frames import open_frames
-from xmempp_core.propagation import Propagation
-from xmempp_core.track import label_map_of
-from xmempp_core.types import Segmentation
+from xmempp_core.formats.frames.open import open_frames
+from xmempp_core.propagation.propagation import Propagation
+from xmempp_core.track.segmentation import Segmentation, label_map_of
 
 CASES = [
     "a_single",

@@ -12,7 +12,9 @@ import pytest
 import torch
 from clips import PROBABILITY_TOLERANCE, GoldenCase, load_case
 
-from xmempp_core.engine import (
+from xmempp_core.memory.bank import EntryId, MemoryBank
+from xmempp_core.network.xmem import XMem
+from xmempp_core.propagation.frame_step import (
     EncodedFrame,
     GivenMasks,
     Pass,
@@ -20,9 +22,7 @@ from xmempp_core.engine import (
     advance,
     predict,
 )
-from xmempp_core.memory import EntryId, MemoryBank
-from xmempp_core.network.xmem import XMem
-from xmempp_core.pixels import to_display, unpad
+from xmempp_core.resize import to_display, unpad
 from xmempp_core.settings import PropagationSettings
 
 

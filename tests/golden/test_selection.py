@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from xmempp_core.candidates import select_from_features
+from xmempp_core.candidates.select import select_from_features
 
 DATA = np.load(Path(__file__).parents[1] / "data" / "e_selection.npz")
 CALLS = json.loads(str(DATA["settings"]))["calls"]

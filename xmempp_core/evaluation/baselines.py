@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..annotations import AnnotationSet
+from ..candidates.greedy import check_count
 from ..errors import InputError
-from ..types import AnnotationSet, FrameSource
+from ..types import FrameSource
 from .metrics import Labels
 
 
@@ -63,3 +65,25 @@ def _warped(labels: Labels, flow: NDArray[np.float32]) -> Labels:
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     moved = cv2.remap(labels, x + flow[..., 0], y + flow[..., 1], cv2.INTER_NEAREST)
     return moved.astype(np.uint8)
+
+
+def uniform_candidates(frame_count: int, k: int) -> tuple[int, ...]:
+    """`k` frames evenly spread over the shot, both ends included (XMem++, Eq. 1).
+
+    Equal to floor(linspace(0, N - 1, k)); frame 0 alone for k = 1.
+    """
+    check_count(frame_count, k)
+    return tuple(int(i) for i in np.floor(np.linspace(0, frame_count - 1, k)))
+
+
+def random_candidates(
+    frame_count: int, k: int, *, seed: int, annotated: Iterable[int] = ()
+) -> tuple[int, ...]:
+    """`k` different frames drawn by chance from those not annotated, in the order drawn.
+
+    Fewer where fewer are left.
+    """
+    taken = set(annotated)
+    left = [i for i in range(frame_count) if i not in taken]
+    check_count(frame_count, k)
+    return tuple(int(i) for i in np.random.default_rng(seed).permutation(left)[:k])

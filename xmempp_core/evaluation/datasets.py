@@ -17,11 +17,12 @@ from pathlib import Path
 
 import torch
 
-from ..chosen_frames import ChosenFrames
+from ..annotations import Annotation, AnnotationSet
 from ..errors import FormatError, InputError
-from ..formats.frames import open_frames
-from ..formats.masks import read_label_map
-from ..types import Annotation, AnnotationSet, FrameSource
+from ..formats.annotations.label_maps import read_label_map
+from ..formats.frames.chosen_frames import ChosenFrames
+from ..formats.frames.open import open_frames
+from ..types import FrameSource
 from .metrics import Labels
 
 FRAMES, MASKS = "JPEGImages", "Annotations"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pandas as pd
 
-from ..augment import AUGMENTATIONS, SETS
-from ..candidates import random_candidates, uniform_candidates
+from ..atomic import write_bytes
 from ..errors import InputError
-from ..formats.atomic import write_bytes
 from ..network.lite import XMemLite
 from ..network.xmem import XMem
+from ..propagation.augment import AUGMENTATIONS, SETS
 from ..settings import PropagationSettings
+from .baselines import random_candidates, uniform_candidates
 from .datasets import Clip
 from .passes import ClipPasses, Method, PassScore
 from .plots import save_plot

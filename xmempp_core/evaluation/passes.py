@@ -12,18 +12,19 @@ from typing import Any
 
 import torch
 
-from ..candidates import CandidateMethod, select_candidates
+from ..annotations import AnnotationSet
+from ..atomic import write_bytes
+from ..candidates.select import CandidateMethod, select_candidates
 from ..errors import FormatError
-from ..features import FeatureCache
-from ..formats.atomic import write_bytes
-from ..formats.frames import open_frames
+from ..formats.frames.open import open_frames
 from ..network.lite import XMemLite
 from ..network.xmem import XMem
-from ..propagation import propagate
-from ..results import label_map_of
+from ..propagation.feature_cache import FeatureCache
+from ..propagation.propagation import propagate
 from ..settings import PropagationSettings
-from ..track import Track
-from ..types import AnnotationSet, FrameSource
+from ..track.segmentation import label_map_of
+from ..track.track import Track
+from ..types import FrameSource
 from .baselines import flow_masks, nearest_masks
 from .datasets import Clip
 from .metrics import Labels, Score, mean_score, score_frames

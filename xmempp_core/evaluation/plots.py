@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..formats.atomic import replacing
+from ..atomic import replacing
 
 if TYPE_CHECKING:  # plots are also drawn where only matplotlib is installed
     import pandas as pd

@@ -12,10 +12,11 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from ..atomic import replacing
 from ..errors import FormatError, XMemError
-from ..track import FrameRecord, Track, shot_of_header
-from .atomic import replacing
-from .masks import annotation_files, annotations_from_files
+from ..track.records import FrameRecord
+from ..track.track import Track, shot_of_header
+from .annotations.folder import annotation_files, annotations_from_files
 
 FORMAT_NAME = "xmempp-track"
 _VERSION = 1

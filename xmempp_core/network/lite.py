@@ -14,15 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..types import STRIDE, Features, ModelInfo
-from .blocks import (
-    GatedUpdate,
-    ResidualBlock,
-    conv,
-    features_of,
-    fill_bias,
-    padding_of,
-    upsample,
-)
+from .blocks import GatedUpdate, ResidualBlock, conv, features_of, fill_bias, padding_of, upsample
 
 MEAN, DEVIATION = 127 / 255, 128 / 255
 F4_CHANNELS, F8_CHANNELS, F16_CHANNELS = 24, 40, 112

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ..annotations import Annotation, AnnotationSet
 from ..evaluation.metrics import mean_score, score_frames
-from ..formats.frames import open_frames
+from ..formats.frames.open import open_frames
 from ..network.lite import XMemLite
-from ..propagation import propagate
+from ..propagation.propagation import propagate
 from ..settings import PropagationSettings
-from ..track import label_map_of
-from ..types import Annotation, AnnotationSet
+from ..track.segmentation import label_map_of
 from .sources import SourcePicture, SourceSet
 
 MAX_FRAMES = 24

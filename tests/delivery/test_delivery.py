@@ -1,0 +1,354 @@
+"""Delivery: a stopped pass that is resumed writes the bytes of one that was not stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from shot_on_disk import ANNOTATED, FIRST_NUMBER, FRAMES, ShotOnDisk, files_below, make_shot
+from tiny import ARCHITECTURES
+from toy import toy_frames
+
+from xmempp_core.annotations import AbsenceRange, AnnotationSet
+from xmempp_core.delivery import deliver as delivery_module
+from xmempp_core.delivery.deliver import Delivery, Interrupted, deliver
+from xmempp_core.delivery.output_folder import open_output
+from xmempp_core.errors import CapacityError, FormatError, InputError
+from xmempp_core.formats.annotations.folder import load_annotations
+from xmempp_core.formats.annotations.label_maps import write_label_map
+from xmempp_core.formats.frames.open import open_frames
+from xmempp_core.formats.tracks import load_track
+from xmempp_core.network.checkpoint import load_model
+from xmempp_core.pictures.pictures import write_picture
+from xmempp_core.propagation.propagation import Propagation
+from xmempp_core.runtime import Runtime
+from xmempp_core.settings import PropagationSettings
+from xmempp_core.track.track import Track
+from xmempp_core.types import FrameSource
+
+DIRECTIONS = ("forward", "outward", "bidirectional")
+SMALL = PropagationSettings(
+    memorize_every=2,
+    working_memory_max_frames=3,
+    working_memory_min_frames=1,
+    long_term_prototypes=8,
+    long_term_max_elements=20,
+    internal_size=None,
+    top_k=10,
+)
+
+
+@pytest.fixture(scope="module")
+def shot(tmp_path_factory: pytest.TempPathFactory) -> ShotOnDisk:
+    return make_shot(tmp_path_factory.mktemp("shot"))
+
+
+class Job:
+    """A pass over the toy shot, made anew for every delivery."""
+
+    def __init__(self, shot: ShotOnDisk, architecture: str = "xmemlite-1", **changes: Any) -> None:
+        self.network = load_model(shot.model(architecture), Runtime.choose("cpu", "float32"))
+        self.source: FrameSource = open_frames(shot.frames)
+        self.annotations: AnnotationSet = load_annotations(shot.annotations, self.source)
+        self.settings = replace(SMALL, **changes)
+        self.augment: tuple[str, ...] = ()
+        self.frame_range: range | None = None
+
+    def pass_(self) -> Propagation:
+        return Propagation(
+            self.network,
+            self.source,
+            self.annotations,
+            self.settings,
+            augment=self.augment,
+            frame_range=self.frame_range,
+        )
+
+    def deliver(self, output: Path, *, stop_after: int | None = None, **options: Any) -> Track:
+        one = self.pass_()
+        return deliver(
+            one,
+            self.network.info,
+            Delivery(output, **options),
+            should_stop=lambda: one.steps_done == stop_after,
+        )
+
+    def first_consolidation(self) -> int:
+        """Steps after which long-term memory grew for the first time."""
+        one = self.pass_()
+        for _ in one.steps():
+            if one.state()["bank.counts"][0] > 0:
+                return one.steps_done
+        raise AssertionError("nothing was consolidated")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_pass_stopped_anywhere_and_resumed_writes_the_same_bytes(
+    shot: ShotOnDisk, direction: str, architecture: str, tmp_path: Path
+) -> None:
+    job = Job(shot, architecture, direction=direction)
+    job.deliver(tmp_path / "whole", mattes=True, probabilities=True)
+    whole = files_below(tmp_path / "whole")
+    assert len([name for name in whole if name.startswith("masks/")]) == FRAMES
+    for stop in (1, job.first_consolidation(), job.pass_().step_count - 1):
+        output = tmp_path / f"stopped-{stop}"
+        with pytest.raises(Interrupted):
+            job.deliver(output, stop_after=stop, mattes=True, probabilities=True)
+        assert not (output / "track.json").exists()
+        job.deliver(output, resume=True, mattes=True, probabilities=True)
+        assert files_below(output) == whole
+
+
+def test_a_pass_stopped_at_every_frame_writes_the_same_bytes(
+    shot: ShotOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_module, "CHECKPOINT_EVERY_FRAMES", 3)
+    job = Job(shot)
+    job.deliver(tmp_path / "whole")
+    for stop in range(1, job.pass_().step_count):
+        with pytest.raises(Interrupted, match=f"after {stop} of 12 frames"):
+            job.deliver(tmp_path / "out", stop_after=stop, resume=stop > 1)
+    job.deliver(tmp_path / "out", resume=True)
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
+
+
+def test_a_run_that_died_is_resumed_from_its_last_checkpoint(
+    shot: ShotOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_module, "CHECKPOINT_EVERY_FRAMES", 4)
+    job = Job(shot)
+    job.deliver(tmp_path / "whole")
+    for at in (2, 4, 7):
+        output = tmp_path / f"died-{at}"
+        with pytest.raises(RuntimeError, match="power cut"):
+            job_dying_at(job, at).deliver(output)
+        resumed = job.pass_()
+        seen: list[int] = []
+        deliver(
+            resumed,
+            job.network.info,
+            Delivery(output, resume=True),
+            progress=lambda done, total, seen=seen: seen.append(done),
+        )
+        assert seen[0] == at // 4 * 4 + 1
+        assert files_below(output) == files_below(tmp_path / "whole")
+
+
+def job_dying_at(job: Job, step: int) -> Job:
+    """The same job with frames that fail at the given step."""
+    dying = Job.__new__(Job)
+    dying.__dict__.update(job.__dict__)
+    reads = 0
+
+    class Frames:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(job.source, name)
+
+        def __len__(self) -> int:
+            return len(job.source)
+
+        def frame(self, index: int) -> torch.Tensor:
+            nonlocal reads
+            reads += 1
+            if reads > len(ANNOTATED) + step:
+                raise RuntimeError("power cut")
+            return job.source.frame(index)
+
+    dying.source = Frames()  # type: ignore[assignment]
+    return dying
+
+
+def test_a_finished_folder_is_left_alone_by_resume(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    first = job.deliver(tmp_path / "out")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.name != ".lock"}
+    again = job.deliver(tmp_path / "out", resume=True)
+    after = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.name != ".lock"}
+    assert before == after
+    assert all(torch.equal(first.label_map(t), again.label_map(t)) for t in range(FRAMES))
+
+
+def other_model(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    job.network = load_model(shot.model("xmem"), Runtime.choose("cpu", "float32"))
+
+
+def other_precision(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    job.network = load_model(shot.model(), Runtime.choose("cpu", "bfloat16"))
+
+
+def other_settings(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    job.settings = replace(job.settings, top_k=9)
+
+
+def other_augmentation(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    job.augment = ("bright",)
+
+
+def other_mask(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    labels = job.annotations.annotations[0].label_map()
+    labels[0, 0] = 3
+    write_label_map(folder / "plate.1004.png", labels)
+    job.annotations = load_annotations(folder, job.source)
+
+
+def other_absence(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    job.annotations = job.annotations.with_absence(AbsenceRange(3, 5, 6))
+
+
+def other_frame(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    frames, _ = toy_frames(FRAMES)
+    frames[5, 0, 0] = 255
+    for t, frame in enumerate(frames):
+        write_picture(folder / f"plate.{FIRST_NUMBER + t}.png", frame)
+    job.source = open_frames(folder)
+
+
+def other_range(job: Job, shot: ShotOnDisk, folder: Path) -> None:
+    job.frame_range = range(2, 9)
+
+
+CHANGES = {
+    other_model: "the model changed",
+    other_precision: "the device or precision changed",
+    other_settings: "the settings changed",
+    other_augmentation: "the augmentation changed",
+    other_mask: "the annotations changed",
+    other_absence: "the annotations changed",
+    other_frame: "the frames changed",
+    other_range: "the range changed",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("finished", [False, True], ids=["stopped", "finished"])
+def test_resume_refuses_what_changed_and_names_it(
+    shot: ShotOnDisk,
+    change: Callable[[Job, ShotOnDisk, Path], None],
+    finished: bool,
+    tmp_path: Path,
+) -> None:
+    output, job = tmp_path / "out", Job(shot)
+    if finished:
+        job.frame_range = range(3, 6)
+        job.deliver(output)
+    else:
+        with pytest.raises(Interrupted):
+            job.deliver(output, stop_after=2)
+    before = files_below(output)
+    change(job, shot, tmp_path / "changed")
+    with pytest.raises(InputError, match=CHANGES[change]):
+        job.deliver(output, resume=True)
+    assert files_below(output) == before
+
+
+def test_resume_refuses_another_choice_of_outputs(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path, stop_after=2)
+    with pytest.raises(InputError, match="the choice of mattes changed"):
+        job.deliver(tmp_path, resume=True, mattes=True)
+
+
+def test_resume_of_an_empty_folder_starts_at_the_beginning(
+    shot: ShotOnDisk, tmp_path: Path
+) -> None:
+    assert len(Job(shot).deliver(tmp_path / "new", resume=True)) == FRAMES
+
+
+def test_overwrite_forgets_the_unfinished_run(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path / "out", stop_after=5)
+    job.settings = replace(job.settings, top_k=9)
+    job.deliver(tmp_path / "out", overwrite=True)
+    job.deliver(tmp_path / "whole")
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
+
+
+def test_overwriting_a_finished_run_and_dying_leaves_nothing_that_looks_finished(
+    shot: ShotOnDisk, tmp_path: Path
+) -> None:
+    job = Job(shot)
+    job.deliver(tmp_path)
+    other = Job(shot, top_k=9)
+    with pytest.raises(RuntimeError, match="power cut"):
+        job_dying_at(other, 2).deliver(tmp_path, overwrite=True)
+    with pytest.raises(InputError, match="the settings changed"):
+        job.deliver(tmp_path, resume=True)
+
+
+def test_a_pass_that_fails_before_its_first_frame_leaves_nothing(
+    shot: ShotOnDisk, tmp_path: Path
+) -> None:
+    with pytest.raises(RuntimeError, match="power cut"):
+        job_dying_at(Job(shot), 0).deliver(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_folder_with_other_files_is_refused_and_kept(shot: ShotOnDisk, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    job = Job(shot)
+    with pytest.raises(FormatError, match="holds files; give another"):
+        job.deliver(tmp_path)
+    with pytest.raises(FormatError, match="no run to go on with"):
+        job.deliver(tmp_path, resume=True)
+    assert files_below(tmp_path) == {"notes.txt": b"mine"}
+    job.deliver(tmp_path, overwrite=True)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_lock_keeps_two_writers_apart(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    with (
+        open_output(tmp_path / "out", overwrite=False, resume=False),
+        pytest.raises(FormatError, match="is being written to by another run"),
+    ):
+        job.deliver(tmp_path / "out", overwrite=True)
+    assert len(job.deliver(tmp_path / "out")) == FRAMES
+
+
+def test_a_damaged_state_is_refused(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path, stop_after=2)
+    state = tmp_path / ".resume" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(FormatError, match="start anew with --overwrite"):
+        job.deliver(tmp_path, resume=True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_no_space_for_the_backward_results_is_a_matter_of_capacity(
+    shot: ShotOnDisk, tmp_path: Path
+) -> None:
+    (tmp_path / f"{ANNOTATED[-1]}.bin").symlink_to("/dev/full")
+    one = Job(shot, direction="bidirectional").pass_()
+    one.keep_spool_in(tmp_path)
+    with pytest.raises(CapacityError, match="No space left on device"):
+        list(one)
+
+
+def test_the_folder_says_what_was_done(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    job.annotations = job.annotations.named(3, "fox").with_absence(AbsenceRange(7, 10, 11))
+    track = job.deliver(tmp_path)
+    report = json.loads((tmp_path / "track.json").read_text())
+    assert report["objects"] == {"3": "fox", "7": ""}
+    assert report["annotated_frames"] == [FIRST_NUMBER + t for t in ANNOTATED]
+    assert report["settings"]["top_k"] == 10
+    assert report["model"]["sha256"] == job.network.info.sha256
+    assert list(report["confidence"]) == shot.names()
+    assert report["confidence"]["plate.1004"] == {"3": None, "7": None}
+    assert report["confidence"]["plate.1012"]["7"] == 0
+    saved = load_track(tmp_path / "track.xmtrack")
+    for t in range(FRAMES):
+        assert torch.equal(saved.label_map(t), track.label_map(t))
+        expected = report["confidence"][shot.names()[t]]["3"]
+        if expected is not None:
+            assert saved.confidence(t)[0] == pytest.approx(expected, abs=1e-6)

@@ -1,0 +1,253 @@
+"""`propagate`: a shot and its annotations in, a folder of masks out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ..annotations import AbsenceRange, AnnotationSet
+from ..delivery.deliver import Delivery, deliver
+from ..delivery.output_folder import MASKS, MATTES, OVERLAY, PROBABILITIES, REPORT
+from ..errors import FormatError, InputError
+from ..formats.annotations.folder import load_annotations
+from ..formats.frames.numbering import index_of_number, parse_range
+from ..formats.frames.open import open_frames
+from ..network.checkpoint import load_model
+from ..propagation.augment import parse_augmentations
+from ..propagation.propagation import Propagation
+from ..runtime import Runtime
+from ..settings import PropagationSettings
+from ..track.track import Track
+from ..types import FrameSource
+from .progress import Counter, peak_memory_bytes, shown_progress, stop_request
+
+Subparsers = Any
+
+
+def add_commands(commands: Subparsers) -> None:
+    """Adds `propagate`."""
+    parser = commands.add_parser(
+        "propagate",
+        help="masks for every frame of a shot from a few annotated frames",
+        description="Masks for every frame of a shot from a few annotated frames. Frames are named "
+        "by the sequence's own numbers (plate.1001.png is 1001), those of a video by position.",
+    )
+    add_input_arguments(parser)
+    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="results")
+    parser.add_argument("--range", metavar="A-B", help="limit the pass to frames A to B")
+    add_settings_arguments(parser)
+    add_runtime_arguments(parser)
+    parser.add_argument("--mattes", action="store_true", help="also 16-bit soft mattes by object")
+    parser.add_argument(
+        "--save-probabilities", action="store_true", help="also float16 probabilities (.npz)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--overwrite", action="store_true", help="replace earlier results")
+    add_report_arguments(parser)
+    parser.set_defaults(run=run_propagate)
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say what is read: frames, annotations, absences."""
+    parser.add_argument(
+        "--frames", required=True, metavar="PATH", help="video, folder or pattern plate.####.png"
+    )
+    parser.add_argument(
+        "--annotations", required=True, metavar="FOLDER", help="label maps named as the frames"
+    )
+    parser.add_argument("--use", metavar="N,N,...", help="only these annotated frames")
+    parser.add_argument(
+        "--absent",
+        action="append",
+        default=[],
+        metavar="ID:A-B",
+        help="object ID is not on frames A to B; may be repeated",
+    )
+    parser.add_argument(
+        "--input-colorspace",
+        default="auto",
+        choices=("auto", "srgb", "linear", "log"),
+        help="what pixel values mean (auto: EXR linear, else sRGB)",
+    )
+
+
+def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that make the settings and the augmentation."""
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one setting, such as internal_size=720; may be repeated",
+    )
+    parser.add_argument(
+        "--augment",
+        default="none",
+        metavar="KINDS",
+        help="looks of each annotation kept beside it: none, best3, all or names",
+    )
+
+
+def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that choose model, device and precision."""
+    parser.add_argument("--model", default="lite", metavar="lite|FILE", help="bundled or a file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument(
+        "--dtype", default="auto", help="auto, float32, float16 or bfloat16 (auto: by device)"
+    )
+
+
+def add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say how much is told."""
+    parser.add_argument("--quiet", action="store_true", help="no progress and no notes")
+    parser.add_argument("--json", action="store_true", help="a summary as JSON on stdout")
+
+
+def run_propagate(options: argparse.Namespace) -> int:
+    """Runs `propagate`."""
+    settings = settings_from(options)
+    augment = parse_augmentations(options.augment)
+    runtime = Runtime.choose(options.device, options.dtype)
+    _check_output(options)
+    source, annotations = inputs_from(options)
+    frame_range = parse_range(options.range, source) if options.range else None
+    network = load_model(options.model, runtime)
+    pass_ = Propagation(
+        network, source, annotations, settings, frame_range=frame_range, augment=augment
+    )
+    delivery = Delivery(
+        options.output,
+        mattes=options.mattes,
+        probabilities=options.save_probabilities,
+        overwrite=options.overwrite,
+        resume=options.resume,
+    )
+    start = time.monotonic()
+    with shown_progress("propagate", quiet=options.quiet) as progress, stop_request() as stop:
+        counter = Counter(progress)
+        track = deliver(pass_, network.info, delivery, progress=counter, should_stop=stop)
+    seconds = time.monotonic() - start
+    _report(options, track, counter.count / seconds, seconds, peak_memory_bytes(runtime.device))
+    return 0
+
+
+def inputs_from(options: argparse.Namespace) -> tuple[FrameSource, AnnotationSet]:
+    """The frames and annotations that the arguments name."""
+    source = open_frames(options.frames, input_colorspace=options.input_colorspace)
+    annotations = load_annotations(options.annotations, source)
+    if options.use:
+        annotations = _used(annotations, options.use, source)
+    for text in options.absent:
+        annotations = annotations.with_absence(_absence(text, source, annotations))
+    return source, annotations
+
+
+def settings_from(options: argparse.Namespace) -> PropagationSettings:
+    """The settings of --settings and --set together."""
+    values: dict[str, Any] = {}
+    if options.settings is not None:
+        values = _settings_file(options.settings)
+    for text in options.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text!r} is not of the form NAME=VALUE, such as top_k=20")
+        values[name.strip()] = _value(value.strip())
+    return PropagationSettings.from_dict(values)
+
+
+def _settings_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(path, f"settings cannot be read: {error}") from error
+    try:
+        return PropagationSettings.values_from_json(text)
+    except InputError as error:
+        raise FormatError(path, str(error)) from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _used(annotations: AnnotationSet, text: str, source: FrameSource) -> AnnotationSet:
+    """Only the annotated frames of "0,20,40"."""
+    chosen = [_annotated_index(annotations, word, source) for word in text.split(",")]
+    return annotations.only(chosen)
+
+
+def _annotated_index(annotations: AnnotationSet, word: str, source: FrameSource) -> int:
+    index = index_of_number(source, _integer(word, "--use"))
+    if annotations.at(index) is None:
+        known = ", ".join(str(source.number(t)) for t in annotations.frame_indices)
+        raise InputError(
+            f"--use {word.strip()}: this frame is not annotated; annotated are {known}"
+        )
+    return index
+
+
+def _absence(text: str, source: FrameSource, annotations: AnnotationSet) -> AbsenceRange:
+    """The absence of "2:100-140"."""
+    object_text, colon, frames = text.partition(":")
+    if not colon:
+        raise InputError(f"--absent {text!r} is not of the form ID:A-B, such as 2:100-140")
+    object_id = _integer(object_text, "--absent")
+    if object_id not in annotations.object_ids:
+        known = ", ".join(map(str, annotations.object_ids))
+        raise InputError(f"--absent {text}: there is no object {object_id}; objects are {known}")
+    positions = parse_range(frames.strip(), source)
+    return AbsenceRange(object_id, positions.start, positions.stop - 1)
+
+
+def _integer(text: str, option: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InputError(f"{option}: {text.strip()!r} is not a whole number") from error
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Refuses an output that would replace what is read."""
+    output = options.output.resolve()
+    written = [output / name for name in (MASKS, MATTES, PROBABILITIES, OVERLAY, REPORT)]
+    for name in ("frames", "annotations", "settings"):
+        value = getattr(options, name)
+        if value is None:
+            continue
+        path = Path(value).expanduser().resolve()
+        if path == output or any(one in (path, *path.parents) for one in written):
+            raise InputError(
+                f"--output {options.output} would write over --{name} {value}; "
+                "choose another folder"
+            )
+
+
+def _report(
+    options: argparse.Namespace, track: Track, rate: float, seconds: float, peak: int | None
+) -> None:
+    """What was done and how fast; `rate` counts the frames computed in this run."""
+    if options.json:
+        summary = {
+            "output": str(options.output),
+            "frames": len(track),
+            "objects": list(track.object_ids),
+            "seconds": round(seconds, 3),
+            "frames_per_second": round(rate, 3),
+            "peak_memory_bytes": peak,
+        }
+        print(json.dumps(summary))
+    if rate and not options.quiet:
+        memory = "" if peak is None else f", peak memory {peak / 2**20:.0f} MB"
+        print(
+            f"{len(track)} frames in {seconds:.1f} s, {rate:.2f} frames per second{memory}: "
+            f"{options.output}",
+            file=sys.stderr,
+        )

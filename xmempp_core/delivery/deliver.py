@@ -1,0 +1,259 @@
+"""One shot into an output folder: masks, mattes, overlay, track; resumable between two frames."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..annotations import AnnotationSet
+from ..errors import InputError
+from ..formats.annotations.label_maps import write_label_map
+from ..formats.tracks import load_track, save_track
+from ..pictures.films import OverlayVideo
+from ..pictures.pictures import write_matte, write_probabilities
+from ..propagation.propagation import Propagation
+from ..track.segmentation import Segmentation, probabilities_of
+from ..track.track import Shot, Track
+from ..types import FrameSource, ModelInfo
+from .output_folder import (
+    MASKS,
+    MATTES,
+    OVERLAY,
+    PROBABILITIES,
+    REPORT,
+    TRACK,
+    OutputFolder,
+    open_output,
+)
+
+CHECKPOINT_EVERY_FRAMES = 50
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where the results of a shot go, and which."""
+
+    output: Path
+    mattes: bool = False
+    """Also a 16-bit grey matte for each object and frame."""
+    probabilities: bool = False
+    """Also float16 probabilities for each frame."""
+    overwrite: bool = False
+    """Replace files of the same name in a folder that holds files."""
+    resume: bool = False
+    """Go on with the unfinished pass that the folder holds."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The pass was stopped between two frames; its state is in the output folder."""
+
+    def __init__(self, done: int, total: int, output: Path) -> None:
+        super().__init__(f"interrupted after {done} of {total} frames; go on with --resume")
+        self.done, self.total, self.output = done, total, output
+
+
+def deliver(
+    pass_: Propagation,
+    model: ModelInfo,
+    delivery: Delivery,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Track:
+    """Runs a pass and writes its results; returns the track.
+
+    Args:
+        pass_: not yet iterated.
+        model: `info` of its network.
+        delivery: where to and what.
+        progress: called after every computed frame with frames done and frames to compute in all;
+            "bidirectional" computes frames twice.
+        should_stop: asked between two frames; true saves the state and raises Interrupted.
+
+    Raises:
+        Interrupted: `should_stop` said so.
+        FormatError: the folder cannot be used.
+        InputError: the pass in the folder was made from other things.
+    """
+    identity = _identity(pass_, model, delivery)
+    with open_output(
+        delivery.output, overwrite=delivery.overwrite, resume=delivery.resume
+    ) as folder:
+        if delivery.resume:
+            finished = _finished(folder, identity)
+            if finished is not None:
+                _log.info("%s is complete already; nothing to do", delivery.output)
+                return finished
+        else:
+            folder.drop_unfinished()
+        track, total = _empty_track(pass_, model), pass_.step_count
+        pass_.keep_spool_in(folder.spool)
+        if not _load_unfinished(pass_, track, folder, identity):
+            folder.begin(identity)
+        with closing(_checkpointed(pass_, track, folder, delivery)) as frames:
+            for _ in frames:
+                if progress is not None:
+                    progress(pass_.steps_done, total)
+                if should_stop() and pass_.steps_done < total:
+                    raise Interrupted(pass_.steps_done, total, delivery.output)
+        _finish(pass_.source, track, folder, identity)
+        return track
+
+
+def _checkpointed(
+    pass_: Propagation, track: Track, folder: OutputFolder, delivery: Delivery
+) -> Generator[None, None, None]:
+    """Every frame of the pass, kept and written; the state is saved now and then.
+
+    Closing the iterator early saves the state too.
+    """
+    part = _empty_track(pass_, track.model)
+    try:
+        for segmentation in pass_.steps():
+            if segmentation is not None:
+                track.add(segmentation)
+                part.add_record(track.record(segmentation.frame_index))
+                _write_frame(segmentation, track, delivery)
+            if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
+                folder.save_unfinished(pass_.state(), part)
+                part = _empty_track(pass_, track.model)
+            yield
+    except GeneratorExit:
+        folder.save_unfinished(pass_.state(), part)
+        raise
+
+
+def _write_frame(segmentation: Segmentation, track: Track, delivery: Delivery) -> None:
+    """The files of one frame."""
+    index, root = segmentation.frame_index, delivery.output
+    name = track.shot.name(index)
+    colors = track.annotations.colors
+    write_label_map(root / MASKS / f"{name}.png", track.label_map(index), colors)
+    if not (delivery.mattes or delivery.probabilities):
+        return
+    soft = probabilities_of(segmentation)
+    if delivery.mattes:
+        for object_id, matte in zip(segmentation.object_ids, soft[1:], strict=True):
+            write_matte(root / MATTES / str(object_id) / f"{name}.png", matte)
+    if delivery.probabilities:
+        write_probabilities(root / PROBABILITIES / f"{name}.npz", soft, segmentation.object_ids)
+
+
+def _finish(
+    source: FrameSource, track: Track, folder: OutputFolder, identity: dict[str, str]
+) -> None:
+    """What is written once all frames are there."""
+    write_overlay(source, track, folder.root / OVERLAY)
+    save_track(track, folder.root / TRACK)
+    folder.write_json(REPORT, report_of(track, identity))
+    folder.drop_unfinished()
+
+
+def write_overlay(source: FrameSource, track: Track, path: Path) -> None:
+    """A video of the shot with the objects drawn over it."""
+    with OverlayVideo(path, track.frame_rate, colors=track.annotations.colors) as video:
+        for index in track.frame_indices:
+            video.add(source.frame(index), track.label_map(index))
+
+
+def report_of(track: Track, identity: dict[str, str]) -> dict[str, Any]:
+    """The content of track.json."""
+    names = track.annotations.names
+    model = {name: value for name, value in asdict(track.model).items() if name != "path"}
+    return {
+        "model": model,
+        "settings": asdict(track.settings),
+        "frames": len(track),
+        "frame_rate": None if track.frame_rate is None else str(track.frame_rate),
+        "size": list(track.size),
+        "objects": {str(i): names.get(i, "") for i in track.object_ids},
+        "annotated_frames": [track.shot.number(t) for t in track.annotations.frame_indices],
+        "confidence": {track.shot.name(t): _confidence(track, t) for t in track.frame_indices},
+        "identity": identity,
+    }
+
+
+def _confidence(track: Track, frame_index: int) -> dict[str, float | None]:
+    """Confidence by object id; None where the frame is annotated for it."""
+    pairs = zip(track.object_ids, track.confidence(frame_index), strict=True)
+    return {str(i): None if value != value else round(value, 6) for i, value in pairs}
+
+
+# ---- resume
+
+
+def _identity(pass_: Propagation, model: ModelInfo, delivery: Delivery) -> dict[str, str]:
+    """What a pass is made from, by name; passes with equal identities write equal files."""
+    frames = pass_.frame_range
+    return {
+        "program version": __version__,
+        "model": model.sha256,
+        "device or precision": f"{pass_.network.device.type} {pass_.network.dtype}",
+        "settings": pass_.settings.to_json(),
+        "augmentation": ",".join(pass_.augment),
+        "annotations": _digest(pass_.annotations),
+        "frames": pass_.source.fingerprint,
+        "range": f"{frames.start}-{frames.stop - 1}",
+        "choice of mattes": str(delivery.mattes),
+        "choice of probabilities": str(delivery.probabilities),
+    }
+
+
+def _digest(annotations: AnnotationSet) -> str:
+    """SHA-256 of all that annotations say."""
+    digest = hashlib.sha256()
+    for one in annotations:
+        head = (one.frame_index, one.object_ids, one.exhaustive, tuple(one.masks.shape))
+        digest.update(repr(head).encode())
+        digest.update(one.masks.cpu().numpy().tobytes())
+    shown = (annotations.absences, dict(annotations.names), dict(annotations.colors))
+    digest.update(repr(shown).encode())
+    return digest.hexdigest()
+
+
+def _check_identity(saved: dict[str, str], identity: dict[str, str], output: Path) -> None:
+    changed = [name for name in identity if saved.get(name) != identity[name]]
+    if changed:
+        raise InputError(
+            f"{output} cannot be resumed: the {' and the '.join(changed)} changed since; "
+            "run with --overwrite instead of --resume to start anew"
+        )
+
+
+def _finished(folder: OutputFolder, identity: dict[str, str]) -> Track | None:
+    report = folder.report
+    if report is None or folder.unfinished_identity() is not None:
+        return None
+    _check_identity(report.get("identity", {}), identity, folder.root)
+    return load_track(folder.root / TRACK)
+
+
+def _load_unfinished(
+    pass_: Propagation, track: Track, folder: OutputFolder, identity: dict[str, str]
+) -> bool:
+    """Sets the pass and the track to where the folder's unfinished pass stood, if there is one."""
+    saved = folder.unfinished_identity()
+    if saved is None:
+        return False
+    _check_identity(saved, identity, folder.root)
+    unfinished = folder.load_unfinished()
+    if unfinished is not None:
+        state, parts = unfinished
+        for part in parts:
+            for record in part.records():
+                track.add_record(record)
+        pass_.load_state(state)
+        _log.info("resuming after %d of %d frames", pass_.steps_done, pass_.step_count)
+    return True
+
+
+def _empty_track(pass_: Propagation, model: ModelInfo) -> Track:
+    return Track(Shot.of(pass_.source), pass_.annotations, pass_.settings, model)

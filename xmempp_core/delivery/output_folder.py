@@ -1,0 +1,186 @@
+"""The output folder of a shot: who may write to it, and the state of an unfinished pass."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from ..atomic import write_bytes
+from ..errors import FormatError
+from ..formats.tracks import load_track, save_track
+from ..track.track import Track
+
+REPORT = "track.json"
+TRACK = "track.xmtrack"
+OVERLAY = "overlay.mp4"
+MASKS, MATTES, PROBABILITIES = "masks", "mattes", "probabilities"
+UNFINISHED = ".resume"
+_LOCK = ".lock"
+_STATE, _IDENTITY = "state.safetensors", "identity.json"
+
+
+class OutputFolder:
+    """Where the results of a shot go. Make one with `open_output`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """What track.json says; None when there is none."""
+        return _read_json(self.root / REPORT)
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file."""
+        text = json.dumps(content, indent=2, ensure_ascii=False)
+        write_bytes(self.root / name, (text + "\n").encode())
+
+    # ---- an unfinished pass
+
+    @property
+    def spool(self) -> Path:
+        """Folder for the backward results of an unfinished pass."""
+        return self.root / UNFINISHED / "spool"
+
+    def begin(self, identity: dict[str, str]) -> None:
+        """Notes that a pass writes here that is unfinished until `drop_unfinished`.
+
+        Args:
+            identity: what the pass is made from, by name.
+        """
+        self.write_json(f"{UNFINISHED}/{_IDENTITY}", identity)
+
+    def save_unfinished(self, state: dict[str, Tensor], part: Track) -> None:
+        """Keeps the state of the pass, and the results since the last time.
+
+        Killed in between, it leaves results that the older state makes again.
+
+        Args:
+            state: tensors of `Propagation.state`.
+            part: results that no earlier call kept.
+        """
+        folder = self.root / UNFINISHED
+        if len(part):
+            save_track(part, folder / f"part-{len(list(folder.glob('part-*'))):05d}.xmtrack")
+        on_host = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+        write_bytes(folder / _STATE, save(on_host))
+
+    def unfinished_identity(self) -> dict[str, str] | None:
+        """What the unfinished pass is made from; None when there is none."""
+        return _read_json(self.root / UNFINISHED / _IDENTITY)
+
+    def load_unfinished(self) -> tuple[dict[str, Tensor], Iterator[Track]] | None:
+        """The saved state of the pass and the results kept so far, in parts; None before any.
+
+        Raises:
+            FormatError: the state is damaged.
+        """
+        folder = self.root / UNFINISHED
+        if not (folder / _STATE).is_file():
+            return None
+        try:
+            state = load_file(folder / _STATE)
+        except (SafetensorError, OSError) as error:
+            raise FormatError(
+                folder / _STATE, f"cannot be read ({error}); start anew with --overwrite"
+            ) from error
+        return state, map(load_track, sorted(folder.glob("part-*.xmtrack")))
+
+    def drop_unfinished(self) -> None:
+        """Forgets the unfinished pass."""
+        shutil.rmtree(self.root / UNFINISHED, ignore_errors=True)
+
+    def drop_unused(self) -> None:
+        """Forgets a pass that wrote nothing and saved no state."""
+        has_state = (self.root / UNFINISHED / _STATE).is_file()
+        if not has_state and not _holds_files(self.root, UNFINISHED):
+            self.drop_unfinished()
+
+
+@contextmanager
+def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[OutputFolder]:
+    """The folder, made if needed, locked against a second writer until the block ends.
+
+    A block that writes nothing leaves nothing behind.
+
+    Args:
+        root: the folder.
+        overwrite: allow a folder that holds files, and replace those of the same name.
+        resume: allow a folder that holds an unfinished or finished pass.
+
+    Raises:
+        FormatError: it holds other files, is no folder, cannot be made, or is being written to.
+    """
+    folder = Path(root)
+    output = OutputFolder(folder)
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    if folder.is_dir() and not overwrite and not (folder / _LOCK).exists():
+        _check_vacant(output, resume)  # so that not even a lock file is left in it
+    with _locked(folder):
+        try:
+            if not overwrite:
+                _check_vacant(output, resume)
+            yield output
+        finally:
+            output.drop_unused()
+            if missing and not _holds_files(folder):
+                with suppress(OSError):  # Windows keeps the lock file while it is locked
+                    (folder / _LOCK).unlink()
+                    for path in missing:
+                        path.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Makes the folder and locks it. The lock file stays: removing it would let two writers in."""
+    if folder.exists() and not folder.is_dir():
+        raise FormatError(folder, "is a file; give a folder as --output")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / _LOCK)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FormatError(
+            folder, "is being written to by another run; wait or choose another"
+        ) from error
+    except OSError as error:
+        raise FormatError(folder, f"cannot be written to: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_vacant(output: OutputFolder, resume: bool) -> None:
+    """Refuses a folder with files, unless they are of the run that is to be resumed."""
+    holds_run = bool(output.unfinished_identity() or output.report)
+    if not _holds_files(output.root) or (resume and holds_run):
+        return
+    if resume:
+        problem = "holds files, but no run to go on with; give another --output or --overwrite"
+    elif holds_run:
+        problem = "holds a run; go on with --resume, give another --output or --overwrite"
+    else:
+        problem = "holds files; give another --output, or --overwrite to write beside them"
+    raise FormatError(output.root, problem)
+
+
+def _holds_files(folder: Path, *but: str) -> bool:
+    return any(p.name not in (_LOCK, *but) for p in folder.iterdir())
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,78 @@
+"""open_frames: whatever holds the frames of a shot, as a FrameSource."""
+
+from __future__ import annotations
+
+import warnings
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import FormatError, InputError
+from ...types import FrameSource
+from .arrays import ArrayFrames
+from .color import InputColorspace, check_colorspace
+from .images import is_image
+from .listing import is_pattern
+from .numbering import index_of_number, parse_range
+from .sequences import open_folder, open_pattern, open_still
+from .video import VideoFrames
+
+__all__ = ["index_of_number", "open_frames", "parse_range"]
+
+
+def open_frames(
+    source: str | PathLike[str] | Tensor | np.ndarray[Any, Any],
+    *,
+    input_colorspace: InputColorspace = "auto",
+) -> FrameSource:
+    """The frames of a shot, readable in any order.
+
+    Args:
+        source: a video file, an image, a folder of images, a sequence pattern (`plate.####.png`,
+            `plate.%04d.png`, `plate.1001-1100####.png`) or an array (T, H, W, 3).
+        input_colorspace: what the values mean: "srgb", "linear", "log", or "auto": linear for
+            OpenEXR, sRGB for all else.
+
+    Raises:
+        FormatError: the path is not there or holds no frames that can be read.
+        InputError: the array or the color space cannot be used.
+    """
+    check_colorspace(input_colorspace)
+    if isinstance(source, np.ndarray):
+        source = _tensor(source)
+    if isinstance(source, Tensor):
+        return ArrayFrames(source, input_colorspace)
+    if not isinstance(source, (str, PathLike)):
+        kind = type(source).__name__
+        raise InputError(
+            f"frames cannot be read from a {kind}; give a path or an array (T, H, W, 3)"
+        )
+    return _open_path(Path(fspath(source)).expanduser(), input_colorspace)
+
+
+def _open_path(path: Path, input_colorspace: InputColorspace) -> FrameSource:
+    if path.is_dir():
+        return open_folder(path, input_colorspace)
+    if path.is_file():
+        if is_image(path):
+            return open_still(path, input_colorspace)
+        return VideoFrames(path, input_colorspace)
+    if is_pattern(path):
+        return open_pattern(path, input_colorspace)
+    raise FormatError(path, "does not exist")
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    try:
+        with warnings.catch_warnings():
+            # frames are only read, so that an array that cannot be written does as well
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return torch.from_numpy(np.ascontiguousarray(array))
+    except TypeError as error:
+        raise InputError(
+            f"frames are of type {array.dtype}; allowed are uint8, uint16 and floating point"
+        ) from error

@@ -1,0 +1,121 @@
+"""TokenBuffers: preallocated columns of tokens, grown by doubling, read without a copy."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import CapacityError
+from ..network.ops import memory_rows
+from .tokens import Tokens
+
+INITIAL_LIFE = 1e-7
+
+
+class TokenBuffers:
+    """Tokens in a row, with their usage counters.
+
+    Columns: key (L, CK), shrinkage (L,), selection (L, CK), rows (L, 2 CK + 1) for the similarity,
+    use (L,), life (L,), valid (N, L), coverage (N, L), values (N, L, CV).
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, Tensor] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Number of tokens."""
+        return self._count
+
+    def view(self, name: str, start: int = 0, stop: int | None = None) -> Tensor:
+        """A view of a column from token `start` to `stop`; None = the end."""
+        return _slice(name, self._columns[name], start, self._count if stop is None else stop)
+
+    def tokens(self, start: int, stop: int) -> Tokens:
+        """Views of the tokens from `start` to `stop`."""
+        names = ("key", "shrinkage", "selection", "values", "valid", "coverage")
+        return Tokens(*(self.view(name, start, stop) for name in names))
+
+    def splice(self, start: int, stop: int, tokens: Tokens) -> None:
+        """Puts new tokens, never read yet, in the place of start..stop; what follows moves."""
+        new = _columns_of(tokens)
+        count, total = tokens.key.shape[0], self._count
+        grown = total - (stop - start) + count
+        self._reserve(grown, new)
+        for name, column in self._columns.items():
+            if start + count != stop and stop < total:
+                tail = _slice(name, column, stop, total).clone()
+                _slice(name, column, start + count, grown).copy_(tail)
+            _slice(name, column, start, start + count).copy_(new[name])
+        self._count = grown
+
+    def keep(self, start: int, stop: int, kept: Tensor) -> int:
+        """Keeps of the tokens start..stop those that `kept` (L,) bool names; returns how many."""
+        positions = start + kept.nonzero().flatten()
+        rest = torch.arange(stop, self._count, device=positions.device)
+        index = torch.cat([positions, rest])
+        for name, column in self._columns.items():
+            moved = column.index_select(_axis(name), index.to(column.device))
+            _slice(name, column, start, start + index.numel()).copy_(moved)
+        self._count = start + index.numel()
+        return positions.numel()
+
+    def cut(self, count: int) -> None:
+        """Drops all tokens behind the first `count`."""
+        self._count = count
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of all columns as they are filled, on the host."""
+        return {name: self.view(name).to("cpu", copy=True).contiguous() for name in self._columns}
+
+    def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
+        """Restores what `state` returned."""
+        self._columns = {name: column.to(device, copy=True) for name, column in state.items()}
+        self._count = self._columns["key"].shape[0] if self._columns else 0
+
+    def _reserve(self, count: int, like: dict[str, Tensor]) -> None:
+        """Makes room for `count` tokens, doubling the columns."""
+        capacity = self._columns["key"].shape[0] if self._columns else 0
+        if count <= capacity:
+            return
+        capacity = max(count, 2 * capacity)
+        try:
+            grown = {name: _empty(name, column, capacity) for name, column in like.items()}
+        except RuntimeError as error:
+            raise CapacityError(
+                f"memory for {capacity} tokens could not be had ({error}); lower internal_size, "
+                "working_memory_max_frames or the number of annotated frames"
+            ) from error
+        for name in self._columns:
+            _slice(name, grown[name], 0, self._count).copy_(self.view(name))
+        self._columns = grown
+
+
+def _columns_of(tokens: Tokens) -> dict[str, Tensor]:
+    """The columns of new tokens, usage counters included."""
+    use = torch.zeros_like(tokens.shrinkage)
+    return {
+        "key": tokens.key,
+        "shrinkage": tokens.shrinkage,
+        "selection": tokens.selection,
+        "rows": memory_rows(tokens.key, tokens.shrinkage),
+        "use": use,
+        "life": torch.full_like(use, INITIAL_LIFE),
+        "valid": tokens.valid,
+        "coverage": tokens.coverage,
+        "values": tokens.values,
+    }
+
+
+def _axis(name: str) -> int:
+    return 1 if name in ("valid", "coverage", "values") else 0
+
+
+def _slice(name: str, column: Tensor, start: int, stop: int) -> Tensor:
+    return column.narrow(_axis(name), start, stop - start)
+
+
+def _empty(name: str, column: Tensor, capacity: int) -> Tensor:
+    shape = list(column.shape)
+    shape[_axis(name)] = capacity
+    return column.new_empty(shape)

@@ -1,0 +1,118 @@
+"""Films of overlays, for viewing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from torch import Tensor
+
+from ..atomic import replacing
+from ..errors import FormatError, InputError, ShapeError
+from ..formats.annotations.label_maps import Color
+from ..types import Size
+from .overlays import draw_overlay, to_display
+
+DEFAULT_FRAME_RATE = Fraction(24)
+
+
+class OverlayVideo:
+    """An H.264 film of overlays (mp4, 4:2:0, BT.709), written frame by frame.
+
+    A context manager: the file appears under its name when the block ends without an error. Odd
+    sides gain one line, a copy of the last, as 4:2:0 needs even ones.
+
+    Args:
+        path: of the film.
+        frame_rate: frames per second; None = 24.
+        colors: display colors by object id.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        frame_rate: Fraction | None = None,
+        *,
+        colors: Mapping[int, Color] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.frame_rate = DEFAULT_FRAME_RATE if frame_rate is None else Fraction(frame_rate)
+        if self.frame_rate <= 0:
+            raise InputError(f"frame rate {self.frame_rate} is not above 0")
+        self._colors = colors
+        self._stream: av.VideoStream | None = None
+        self._size = Size(0, 0)
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self.path))
+            # The index goes to the front, so that a browser can start before it has everything.
+            options = {"movflags": "faststart"}
+            container = av.open(str(temporary), "w", format="mp4", options=options)
+            self._container = stack.enter_context(container)
+            self._exits = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._exits.__exit__(kind, error, trace)
+            return
+        with self._exits:
+            if self._stream is None:
+                raise FormatError(self.path, "would hold no frame; add at least one")
+            self._container.mux(self._stream.encode(None))
+
+    def add(self, frame: Tensor, labels: Tensor) -> None:
+        """Append the overlay of a frame (H, W, 3) and its label map (H, W)."""
+        self.add_picture(draw_overlay(frame, labels, self._colors))
+
+    def add_picture(self, picture: Tensor) -> None:
+        """Append a picture (H, W, 3) as it is.
+
+        Raises:
+            ShapeError: it has another size than the first.
+        """
+        size = Size(*picture.shape[:2])
+        if self._stream is None:
+            self._size, self._stream = size, self._open_stream(size)
+        elif size != self._size:
+            raise ShapeError(f"frame {self._count} of {self.path.name}", str(self._size), str(size))
+        frame = _encodable(picture)
+        frame.pts, frame.time_base = self._count, 1 / self.frame_rate
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def _open_stream(self, size: Size) -> av.VideoStream:
+        options = {"crf": "18", "preset": "veryfast"}
+        stream = self._container.add_stream("libx264", rate=self.frame_rate, options=options)
+        stream.height, stream.width = size.height + size.height % 2, size.width + size.width % 2
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        # Number 1 of each table is BT.709; unmarked films are guessed at by their size.
+        context.colorspace = context.color_primaries = context.color_trc = 1
+        context.color_range = ColorRange.MPEG
+        return stream
+
+
+def _encodable(picture: Tensor) -> av.VideoFrame:
+    """The picture as 4:2:0 BT.709, odd sides padded."""
+    pixels = to_display(picture).numpy()
+    height, width = pixels.shape[:2]
+    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")
+    return frame.reformat(
+        format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+    )

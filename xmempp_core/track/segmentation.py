@@ -1,0 +1,104 @@
+"""The result of one frame, and what is made of it at source resolution, annotations laid over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..annotations import Annotation
+from ..errors import ShapeError
+from ..types import Size
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """The result for one frame, soft, before annotations are laid over it."""
+
+    frame_index: int
+    object_ids: tuple[int, ...]
+    """All objects of the annotation set, ascending."""
+    probabilities: Tensor
+    """(N + 1, H, W) float32 at internal resolution, channel 0 background, sum 1."""
+    size: Size
+    """Source resolution."""
+    confidence: tuple[float, ...]
+    """For each object 0..1, NaN where the frame is annotated for it, 0 where it has no pixel."""
+    annotation: Annotation | None = None
+    """What the artist said about this frame; stands above the probabilities for its objects."""
+    absent_ids: tuple[int, ...] = ()
+    """Objects that are absent here by declaration or implication."""
+
+
+def label_map_of(segmentation: Segmentation) -> Tensor:
+    """(H, W) uint8 object ids at source resolution, 0 = background, on the CPU.
+
+    The most probable channel after resizing, the first on ties. Annotated objects stand exactly as
+    annotated; what was predicted as one of them outside its mask, or as an absent object, goes to
+    the best of the remaining channels.
+    """
+    annotation = segmentation.annotation
+    _check_annotation_size(annotation, segmentation.size)
+    silent = {*segmentation.absent_ids, *(annotation.object_ids if annotation else ())}
+    labels = _best_ids(segmentation, silent)
+    if annotation:
+        masks = zip(annotation.object_ids, annotation.masks.to(labels.device), strict=True)
+        for object_id, mask in reversed(list(masks)):  # where masks overlap the lowest id stands
+            labels.masked_fill_(mask, object_id)
+    return labels.cpu()
+
+
+def probabilities_of(segmentation: Segmentation) -> Tensor:
+    """(N + 1, H, W) float32 at source resolution, background first, on their own device.
+
+    They sum to 1. Annotated objects are 1 in their mask and 0 elsewhere, absent ones 0; where the
+    masks of an annotation overlap, each object keeps its own, so that the sum is above 1.
+    """
+    annotation = segmentation.annotation
+    _check_annotation_size(annotation, segmentation.size)
+    p = _resized(segmentation.probabilities.float(), segmentation.size)
+    listed = annotation.object_ids if annotation else ()
+    channel_of = {i: c for c, i in enumerate(segmentation.object_ids, 1)}
+    silent = [channel_of[i] for i in {*segmentation.absent_ids, *listed} if i in channel_of]
+    if silent:
+        p[silent] = 0
+        total = p.sum(0)
+        p[0].masked_fill_(total == 0, 1)
+        p /= total.masked_fill_(total == 0, 1)
+    if annotation:
+        masks = annotation.masks.to(p.device)
+        p.masked_fill_(masks.any(0), 0)
+        for object_id, mask in zip(listed, masks, strict=True):
+            p[channel_of[object_id]].masked_fill_(mask, 1)
+    return p
+
+
+def _best_ids(segmentation: Segmentation, silent: set[int]) -> Tensor:
+    """(H, W) uint8 id of the best channel, silent objects left out.
+
+    Resized one channel at a time, so that a 4K frame needs two maps and not N + 1.
+    """
+    planes = segmentation.probabilities.float()
+    best = _resized(planes[:1], segmentation.size)[0]
+    labels = torch.zeros_like(best, dtype=torch.uint8)
+    for object_id, plane in zip(segmentation.object_ids, planes[1:].split(1), strict=True):
+        if object_id not in silent:
+            p = _resized(plane, segmentation.size)[0]
+            labels.masked_fill_(p > best, object_id)
+            torch.maximum(best, p, out=best)
+    return labels
+
+
+def _resized(planes: Tensor, size: Size) -> Tensor:
+    """New planes (C, H, W): bilinear, corners not aligned, no antialiasing."""
+    if planes.shape[-2:] == tuple(size):
+        return planes.clone()
+    return F.interpolate(planes[None], size=tuple(size), mode="bilinear", align_corners=False)[0]
+
+
+def _check_annotation_size(annotation: Annotation | None, size: Size) -> None:
+    if annotation and annotation.size != size:
+        what = f"annotation of frame {annotation.frame_index}: masks"
+        raise ShapeError(what, str(size), str(annotation.size))

@@ -1,0 +1,294 @@
+"""Track: all segmentations of a shot, compact.
+
+For each frame it keeps the probabilities at internal resolution in 8 bits, and the final label map
+at source resolution, made once from the unrounded probabilities. Both are compressed, in memory up
+to a budget, then in a temporary file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..annotations import AnnotationSet
+from ..errors import InputError, ShapeError
+from ..settings import PropagationSettings
+from ..types import FrameSource, ModelInfo, Size
+from .records import FrameRecord, Spool, decompress
+from .segmentation import Segmentation, label_map_of, probabilities_of
+
+__all__ = ["FrameRecord", "Shot", "Track", "label_map_of", "probabilities_of", "shot_of_header"]
+
+DEFAULT_MEMORY_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a track keeps of its frame source."""
+
+    size: Size
+    frame_rate: Fraction | None
+    names: tuple[str, ...]
+    """Name of every frame, see FrameSource.name."""
+    numbers: tuple[int, ...]
+    """The source's own number of every frame."""
+    fingerprint: str
+
+    @classmethod
+    def of(cls, source: FrameSource) -> Shot:
+        """The shot of a source."""
+        indices = range(len(source))
+        names, numbers = map(source.name, indices), map(source.number, indices)
+        size = Size(*source.size)
+        return cls(size, source.frame_rate, tuple(names), tuple(numbers), source.fingerprint)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        """Name of a frame."""
+        return self.names[index]
+
+    def number(self, index: int) -> int:
+        """The source's own number of a frame."""
+        return self.numbers[index]
+
+
+class Track:
+    """All results of a shot, read by frame index.
+
+    Args:
+        shot: size, rate and names of the frames.
+        annotations: the annotations as given.
+        settings: of the pass.
+        model: the network that made it.
+        memory_bytes: compressed results beyond this go to a temporary file.
+    """
+
+    def __init__(
+        self,
+        shot: Shot,
+        annotations: AnnotationSet,
+        settings: PropagationSettings,
+        model: ModelInfo,
+        *,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+    ) -> None:
+        self.shot = shot
+        self.annotations = annotations
+        self.settings = settings
+        self.model = model
+        self.object_ids = annotations.object_ids
+        self._spool = Spool(memory_bytes)
+        self._entries: dict[int, _Entry] = {}
+
+    @classmethod
+    def collect(
+        cls,
+        segmentations: Iterable[Segmentation],
+        *,
+        source: FrameSource,
+        annotations: AnnotationSet,
+        settings: PropagationSettings,
+        model: ModelInfo,
+        progress: Callable[[int, int], None] | None = None,
+        total_frames: int | None = None,
+    ) -> Track:
+        """The track of a pass.
+
+        Args:
+            segmentations: what `propagate` yields.
+            source: the shot.
+            annotations: as given to `propagate`.
+            settings: as given to `propagate`.
+            model: `info` of the network.
+            progress: called after every frame with frames done and frames in all.
+            total_frames: frames of the pass; None = the whole shot.
+        """
+        track = cls(Shot.of(source), annotations, settings, model)
+        total = len(source) if total_frames is None else total_frames
+        for done, segmentation in enumerate(segmentations, 1):
+            track.add(segmentation)
+            if progress is not None:
+                progress(done, total)
+        return track
+
+    def __len__(self) -> int:
+        """Number of frames that have a result."""
+        return len(self._entries)
+
+    @property
+    def frame_indices(self) -> tuple[int, ...]:
+        """The frames that have a result, ascending."""
+        return tuple(sorted(self._entries))
+
+    @property
+    def size(self) -> Size:
+        """Source resolution."""
+        return self.shot.size
+
+    @property
+    def frame_rate(self) -> Fraction | None:
+        """Frames per second; None where the source did not say."""
+        return self.shot.frame_rate
+
+    @property
+    def frame_names(self) -> tuple[str, ...]:
+        """Name of every frame of the shot, by frame index."""
+        return self.shot.names
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size of the compressed results, in memory or file."""
+        return sum(e.probability_bytes + e.label_bytes for e in self._entries.values())
+
+    def add(self, segmentation: Segmentation) -> None:
+        """Keep a frame's result; a frame added again is replaced.
+
+        Raises:
+            InputError: its objects are not the track's.
+            ShapeError: its source resolution is not the track's.
+            CapacityError: the disk is full.
+        """
+        if segmentation.object_ids != self.object_ids:
+            raise InputError(
+                f"segmentation of frame {segmentation.frame_index} has the objects "
+                f"{segmentation.object_ids}, the track has {self.object_ids}"
+            )
+        if segmentation.size != self.size:
+            what = f"segmentation of frame {segmentation.frame_index}"
+            raise ShapeError(what, str(self.size), str(segmentation.size))
+        self.add_record(FrameRecord.of(segmentation))
+
+    def add_record(self, record: FrameRecord) -> None:
+        """Keep a frame's result that another track stored; see `records`."""
+        if not 0 <= record.frame_index < len(self.shot):
+            raise InputError(
+                f"record of frame {record.frame_index}: the shot has {len(self.shot)} frames"
+            )
+        if record.shape[0] != len(self.object_ids) + 1:
+            what = f"record of frame {record.frame_index}"
+            raise ShapeError(what, f"({len(self.object_ids) + 1}, h, w)", record.shape)
+        self._entries[record.frame_index] = _Entry(
+            self._spool.append(record.probabilities + record.labels),
+            len(record.probabilities),
+            len(record.labels),
+            record.shape,
+            record.confidence,
+            record.absent_ids,
+        )
+
+    def record(self, frame_index: int) -> FrameRecord:
+        """A frame's result as stored, to be kept elsewhere."""
+        entry = self._entry(frame_index)
+        data = self._spool.read(entry.offset, entry.probability_bytes + entry.label_bytes)
+        probabilities, labels = data[: entry.probability_bytes], data[entry.probability_bytes :]
+        return FrameRecord(
+            frame_index, entry.shape, probabilities, labels, entry.confidence, entry.absent_ids
+        )
+
+    def records(self) -> Iterator[FrameRecord]:
+        """All results as stored, ascending by frame."""
+        return map(self.record, self.frame_indices)
+
+    def label_map(self, frame_index: int) -> Tensor:
+        """(H, W) uint8 object ids at source resolution, 0 = background; see `label_map_of`.
+
+        Raises:
+            InputError: the frame has no result.
+        """
+        return decompress(self.record(frame_index).labels, self.size, frame_index)
+
+    def probabilities(self, frame_index: int) -> Tensor:
+        """(N + 1, H, W) float32 0..1 at source resolution, background first, within 1 / 255.
+
+        Annotations and absences stand above them as in `probabilities_of`.
+
+        Raises:
+            InputError: the frame has no result.
+        """
+        record = self.record(frame_index)
+        levels = decompress(record.probabilities, record.shape, frame_index)
+        segmentation = Segmentation(
+            frame_index=frame_index,
+            object_ids=self.object_ids,
+            probabilities=levels.float() / 255,
+            size=self.size,
+            confidence=record.confidence,
+            annotation=self.annotations.at(frame_index),
+            absent_ids=record.absent_ids,
+        )
+        return probabilities_of(segmentation)
+
+    def confidence(self, frame_index: int) -> tuple[float, ...]:
+        """For each object 0..1, NaN where the frame is annotated for it.
+
+        Raises:
+            InputError: the frame has no result.
+        """
+        return self._entry(frame_index).confidence
+
+    def header(self) -> dict[str, Any]:
+        """All but results and annotations, ready for JSON; see `from_header`."""
+        rate = self.frame_rate
+        return {
+            "size": list(self.size),
+            "frame_rate": None if rate is None else f"{rate.numerator}/{rate.denominator}",
+            "frame_names": list(self.shot.names),
+            "frame_numbers": list(self.shot.numbers),
+            "source": self.shot.fingerprint,
+            "settings": asdict(self.settings),
+            # The folder is of no use elsewhere and nobody else's business.
+            "model": {**asdict(self.model), "path": self.model.path.name},
+        }
+
+    @classmethod
+    def from_header(cls, header: dict[str, Any], annotations: AnnotationSet) -> Track:
+        """A track without results from what `header` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: the header is not as `header` makes it.
+        """
+        shot = shot_of_header(header)
+        settings = PropagationSettings.from_dict(header["settings"])
+        model = ModelInfo(**{**header["model"], "path": Path(header["model"]["path"])})
+        return cls(shot, annotations, settings, model)
+
+    def _entry(self, frame_index: int) -> _Entry:
+        try:
+            return self._entries[frame_index]
+        except KeyError:
+            held = self.frame_indices
+            extent = f"{len(held)} frames, {held[0]} to {held[-1]}" if held else "no frame"
+            raise InputError(
+                f"frame {frame_index} is not in the track, which holds {extent}"
+            ) from None
+
+
+def shot_of_header(header: dict[str, Any]) -> Shot:
+    """The shot of a track's header.
+
+    Raises:
+        KeyError, TypeError, ValueError: the header is not as `Track.header` makes it.
+    """
+    height, width = map(int, header["size"])
+    rate = None if header["frame_rate"] is None else Fraction(header["frame_rate"])
+    names, numbers = map(str, header["frame_names"]), map(int, header["frame_numbers"])
+    return Shot(Size(height, width), rate, tuple(names), tuple(numbers), str(header["source"]))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Where a record lies in the spool."""
+
+    offset: int
+    probability_bytes: int
+    label_bytes: int
+    shape: tuple[int, int, int]
+    confidence: tuple[float, ...]
+    absent_ids: tuple[int, ...]
