@@ -18,7 +18,6 @@ from xmempp_core.propagation.propagation import Propagation
 from xmempp_core.settings import PropagationSettings
 
 DATA = Path(__file__).parent.parent / "data"
-PROBABILITY_TOLERANCE = 1e-4
 
 _NAMES = {
     "mem_every": "memorize_every",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from seeded_weights import seeded_state
 
 from xmempp_core.network.checkpoint import build
@@ -17,15 +15,6 @@ def _network(checkpoint: str) -> XMem:
     network = build(Path(f"{checkpoint}.pth"), dict(seeded_state(checkpoint)))
     assert isinstance(network, XMem)
     return network.eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    """As the cases were recorded; with more threads sums are taken in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

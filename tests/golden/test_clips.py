@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from clips import PROBABILITY_TOLERANCE, GoldenCase, load_case, memory_row
+from clips import GoldenCase, load_case, memory_row
+from tolerances import NEAR_TIE, SENSORY, assert_operation, assert_probabilities
 
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.propagation.propagation import Propagation
@@ -40,8 +41,6 @@ CASES = [
     "j4_later_object_xmem_longterm",
     "o_default_longterm",
 ]
-# Pixels where the two best probabilities are this close may round to either label.
-NEAR_TIE = 2e-4
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -54,7 +53,7 @@ def test_a_clip_equals_the_reference_frame_by_frame(
     for t, one in enumerate(run):
         channels = [1 + one.object_ids.index(int(i)) for i in case.arrays["channel_labels"]]
         got = one.probabilities[channels]
-        assert (got - expected[t]).abs().max() < PROBABILITY_TOLERANCE, f"frame {t}"
+        assert_probabilities(got, expected[t], f"frame {t}")
         assert memory_row(run) == case.arrays["mem"][t].tolist(), f"frame {t}"
         _check_groups(run, case, t)
         _check_sensory(run, case, t)
@@ -74,8 +73,8 @@ def _check_sensory(run: Propagation, case: GoldenCase, t: int) -> None:
     if sensory is None or not sensory.numel():
         assert mean_abs == 0
         return
-    assert sensory.mean().item() == pytest.approx(mean, abs=2e-6)
-    assert sensory.abs().mean().item() == pytest.approx(mean_abs, abs=2e-6)
+    assert sensory.mean().item() == pytest.approx(mean, abs=SENSORY)
+    assert sensory.abs().mean().item() == pytest.approx(mean_abs, abs=SENSORY)
 
 
 def _check_groups(run: Propagation, case: GoldenCase, t: int) -> None:
@@ -108,9 +107,8 @@ def _check_long_term(run: Propagation, case: GoldenCase) -> None:
     for theirs, ours in stores:
         for counter in ("use", "life"):
             want = torch.from_numpy(case.arrays[f"final_{theirs}_{counter}"]).flatten()
-            torch.testing.assert_close(bank.view(counter, ours), want, atol=1e-4, rtol=1e-4)
+            assert_operation(bank.view(counter, ours), want, f"{theirs} {counter}")
     key = torch.from_numpy(case.arrays["final_long_key"]).t()
-    torch.testing.assert_close(bank.view("key", "long_term"), key, atol=1e-5, rtol=1e-5)
+    assert_operation(bank.view("key", "long_term"), key, "long-term keys")
     shrinkage = torch.from_numpy(case.arrays["final_long_shrinkage"]).flatten()
-    got = bank.view("shrinkage", "long_term")
-    torch.testing.assert_close(got, shrinkage, atol=2e-5, rtol=2e-5)
+    assert_operation(bank.view("shrinkage", "long_term"), shrinkage, "long-term shrinkage")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tolerances import assert_operation, assert_sensory
 from torch import Tensor
 
 from xmempp_core.network.lite import XMemLite
@@ -54,20 +55,22 @@ def features(network: XMemLite) -> Features:
 
 @pytest.mark.parametrize("name", ["key", "shrinkage", "selection", "f16", "f8", "f4"])
 def test_features_equal_the_recorded_ones(features: Features, name: str) -> None:
-    torch.testing.assert_close(getattr(features, name), GOLDEN[name], atol=1e-5, rtol=1e-4)
+    assert_operation(getattr(features, name), GOLDEN[name], name)
 
 
 def test_values_and_reinforced_state_equal_the_recorded_ones(
     network: XMemLite, features: Features
 ) -> None:
-    results = network.memorize(features, GOLDEN["frame"], GOLDEN["masks"], GOLDEN["sensory"])
-    expected = (GOLDEN["value"], GOLDEN["reinforced"])
-    torch.testing.assert_close(results, expected, atol=2e-5, rtol=1e-4)
+    value, reinforced = network.memorize(
+        features, GOLDEN["frame"], GOLDEN["masks"], GOLDEN["sensory"]
+    )
+    assert_operation(value, GOLDEN["value"])
+    assert_sensory(reinforced, GOLDEN["reinforced"])
 
 
 def test_logits_and_updated_state_equal_the_recorded_ones(
     network: XMemLite, features: Features
 ) -> None:
-    results = network.decode(features, GOLDEN["readout"], GOLDEN["sensory"])
-    expected = (GOLDEN["logits"], GOLDEN["updated"])
-    torch.testing.assert_close(results, expected, atol=2e-5, rtol=1e-4)
+    logits, updated = network.decode(features, GOLDEN["readout"], GOLDEN["sensory"])
+    assert_operation(logits, GOLDEN["logits"])
+    assert_sensory(updated, GOLDEN["updated"])

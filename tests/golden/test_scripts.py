@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from clips import PROBABILITY_TOLERANCE, GoldenCase, load_case
+from clips import GoldenCase, load_case
+from tolerances import assert_probabilities
 
 from xmempp_core.memory.bank import EntryId, MemoryBank
 from xmempp_core.network.xmem import XMem
@@ -102,8 +103,7 @@ def test_a_script_of_single_calls_equals_the_reference(name: str, multi_network:
     expected = case.probabilities()
     for t, result in enumerate(script.results):
         known = result.shape[0]
-        difference = (result - expected[t][:known]).abs().max()
-        assert difference < PROBABILITY_TOLERANCE, f"step {t}"
+        assert_probabilities(result, expected[t][:known], f"step {t}")
         assert not expected[t][known:].any(), f"step {t}"
 
 
@@ -124,7 +124,7 @@ def test_augmented_pictures_in_permanent_memory_equal_the_reference(multi_networ
         encoded = _encode(multi_network, frame)
         known = GivenMasks(tuple(range(masks.shape[1])), masks[0]) if t == annotated else None
         result = advance(state, encoded, known, is_last=t == len(frames) - 1)
-        assert (result[1:] - expected[t]).abs().max() < PROBABILITY_TOLERANCE, f"frame {t}"
+        assert_probabilities(result[1:], expected[t], f"frame {t}")
 
 
 def _encode(network: XMem, frame: torch.Tensor) -> EncodedFrame:
