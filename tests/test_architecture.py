@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("annotations", "settings", "runtime", "atomic", "resize"),
     ("network", "track"),
     ("memory", "formats"),
-    ("propagation", "pictures"),
+    ("propagation", "pictures", "mattes"),
     ("candidates", "delivery"),
     ("evaluation",),
     ("training",),
