@@ -11,7 +11,8 @@ from . import convert, draw, host, sockets
 from .annotation_sets import annotations_in, fit_annotations, with_all, with_fitted
 from .masks import mask_for_frame, masks_by_frame, sam3_masks
 from .numbers import numbers_of, ranges_of
-from .paint import Drawn, painted_mask
+from .paint import Canvas, Drawn, painted_mask
+from .painted_on import write_mark
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,6 +81,7 @@ class AddAnnotation(io.ComfyNode):
                 sockets.Annotations.Output("annotations", tooltip="The set with this annotation."),
                 io.Image.Output("frame", tooltip="The frame itself, for other segmentation nodes."),
             ],
+            hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -102,27 +104,39 @@ class AddAnnotation(io.ComfyNode):
         annotations: AnnotationSet | None = None,
     ) -> io.NodeOutput:
         """The set with the annotation; shows the frame with all its objects drawn."""
-        from ..xmempp_core import to_display
-
         source = convert.frames_of(frames)
         convert.check_frame_index(frame_index, source)
         given = fit_annotations(_or_empty(annotations), source)
-        frame = to_display(source.frame(frame_index))
-        chosen: Tensor | None
         drawn = Drawn((*given.object_ids, object_id), given.colors)
+        canvas = Canvas(source, frame_index, object_id, drawn)
+        chosen, notice = None, ""
         if absent:
             chosen = torch.zeros(source.size, dtype=torch.bool)
         elif image.strip():
-            chosen = painted_mask(host.input_file(image), frame, drawn, frame_index)
-        else:
-            chosen = None if mask is None else mask_for_frame(mask, frame_index, source)
+            painted = painted_mask(host.input_file(image), canvas)
+            chosen, notice = painted.mask, painted.notice
+        elif mask is not None:
+            chosen = mask_for_frame(mask, frame_index, source)
         result = _with_mask(given, frame_index, object_id, chosen)
         result = _with_absences(result, object_id, absent_frames)
         result = result.named(object_id, name.strip()) if name.strip() else result
-        # one picture alone: of several, the mask editor of the newer canvas opens none
-        picture = draw.with_objects(frame, result.at(frame_index), result.colors)
-        output = convert.image_of([source.frame(frame_index)])
-        return io.NodeOutput(result, output, ui=host.show_pictures([picture]))
+        frame = source.frame(frame_index)
+        ui = host.show_pictures([_to_paint_on(frame, canvas, result)])
+        if notice:
+            ui |= host.tell(cls.hidden.unique_id, notice)
+        return io.NodeOutput(result, convert.image_of([frame]), ui=ui)
+
+
+def _to_paint_on(frame: Tensor, canvas: Canvas, annotations: AnnotationSet) -> Tensor:
+    """The frame with its objects drawn and its place written in, (H, W, 3) uint8.
+
+    One picture alone: of several, the mask editor of the newer canvas opens none.
+    """
+    from ..xmempp_core import to_display
+
+    given = annotations.at(canvas.frame_index)
+    picture = draw.with_objects(to_display(frame), given, annotations.colors)
+    return write_mark(picture, canvas.mark)
 
 
 def _or_empty(annotations: AnnotationSet | None) -> AnnotationSet:

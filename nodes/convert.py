@@ -19,7 +19,7 @@ PICTURES = "pictures:"
 """Before the fingerprint of frames that came as IMAGE."""
 
 
-def frames_of(frames: Any) -> FrameSource:
+def frames_of(frames: Any) -> Clip:
     """The frames of an IMAGE (N, H, W, C) or of a VIDEO, whose file is read piece by piece.
 
     A trimmed video holds the frames of its window, a video made in the graph its pictures.
@@ -36,10 +36,10 @@ def frames_of(frames: Any) -> FrameSource:
         raise InputError(
             f"frames is {_kind(frames)}; link an IMAGE batch or a VIDEO with at least one frame"
         )
-    return FramesOf(open_frames(_colors(frames)), kind=PICTURES)
+    return Clip(open_frames(_colors(frames)), kind=PICTURES)
 
 
-def _frames_of_video(video: Any) -> FrameSource:
+def _frames_of_video(video: Any) -> Clip:
     from ..xmempp_core import open_frames
 
     path = host.file_of_video(video)
@@ -47,12 +47,12 @@ def _frames_of_video(video: Any) -> FrameSource:
         components = video.get_components()
         rate = Fraction(components.frame_rate)
         pictures = open_frames(_colors(components.images))
-        return FramesOf(pictures, frame_rate=rate, kind=PICTURES)
+        return Clip(pictures, frame_rate=rate, kind=PICTURES)
     source = open_frames(path)
     start_seconds, duration_seconds = video.get_active_trim_window()
     if not start_seconds and not duration_seconds:
-        return source
-    return FramesOf(source, window=_window(source, start_seconds, duration_seconds))
+        return Clip(source)
+    return Clip(source, window=_window(source, start_seconds, duration_seconds))
 
 
 def _window(source: FrameSource, start_seconds: float, duration_seconds: float) -> range:
@@ -71,7 +71,7 @@ def _window(source: FrameSource, start_seconds: float, duration_seconds: float) 
     return window
 
 
-class FramesOf:
+class Clip:
     """A FrameSource as ComfyUI shows it: counted from 0, perhaps a part of the file.
 
     Args:
@@ -100,10 +100,23 @@ class FramesOf:
 
     @property
     def fingerprint(self) -> str:
-        """The source's, with the kind and the part of the file that is shown."""
+        """That of the whole clip, with the part of it that is shown."""
         part = f"[{self._window.start}:{self._window.stop}]"
         whole = len(self._window) == len(self._source)
-        return self._kind + self._source.fingerprint + ("" if whole else part)
+        return self.whole_fingerprint + ("" if whole else part)
+
+    @property
+    def whole_fingerprint(self) -> str:
+        """The source's, with the kind, whatever part of it is shown."""
+        return self._kind + self._source.fingerprint
+
+    def position(self, index: int) -> int:
+        """Where a frame lies in the whole clip."""
+        return self._window[index]
+
+    def index_of(self, position: int) -> int | None:
+        """The frame at a position of the whole clip; None where it is not shown."""
+        return self._window.index(position) if position in self._window else None
 
     def frame(self, index: int) -> Tensor:
         """Frame at a 0-based position in the window."""
@@ -121,7 +134,7 @@ class FramesOf:
         return (self.frame(i) for i in range(len(self)))
 
 
-class Watched(FramesOf):
+class Watched(Clip):
     """A FrameSource that says when a frame is read, so that Cancel is heard in a long search.
 
     Args:

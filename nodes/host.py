@@ -337,6 +337,13 @@ def show_text(node_id: str | None, text: str) -> None:
         PromptServer.instance.send_progress_text(text, node_id)
 
 
+def tell(node_id: str | None, text: str) -> dict[str, Any]:
+    """The ui part of a node that has something to say; it is written on the node and in the log."""
+    show_text(node_id, text)
+    log.warning(text)
+    return {"text": (text,)}
+
+
 def blocked() -> Any:
     """An output value that quietly keeps the nodes behind it from running."""
     from comfy_execution.graph_utils import ExecutionBlocker

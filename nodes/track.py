@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +15,6 @@ from .watch import WatchedPass
 if TYPE_CHECKING:
     from ..xmempp_core import AnnotationSet, FrameSource, PropagationSettings, Track
     from .model import LoadedModel
-
-log = logging.getLogger(__name__)
 
 NOTHING_PAINTED = (
     "Nothing is annotated yet: right-click Add Permanent Annotation > Open in Mask Editor, "
@@ -193,9 +190,7 @@ def ask_to_paint(node_id: str | None) -> dict[str, Any]:
 
     A red error would be wrong: the first run is there to show the frame to paint on.
     """
-    host.show_text(node_id, NOTHING_PAINTED)
-    log.warning(NOTHING_PAINTED)
-    return {"text": (NOTHING_PAINTED,)}
+    return host.tell(node_id, NOTHING_PAINTED)
 
 
 def propagated(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import av
+import numpy as np
 import pytest
 
 if TYPE_CHECKING:
@@ -33,3 +36,18 @@ def fresh(bed: Bed) -> None:
     bed.reset_cache()
     bed.received.clear()
     bed.server.listeners.clear()
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 frames of 96x64 whose gray level counts them, with B-frames."""
+    path = tmp_path_factory.mktemp("films") / "count.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(30):
+            pixels = np.full((64, 96, 3), 8 * number, np.uint8)
+            pixels[:32, :48, 0] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode())
+    return path

@@ -337,21 +337,6 @@ def test_what_is_cached_beside_the_model_is_no_inference_tensor(bed):
 # ---- clips
 
 
-@pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """30 frames of 96x64 whose gray level counts them, with B-frames."""
-    path = tmp_path_factory.mktemp("films") / "count.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(25), options={"crf": "1"})
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for number in range(30):
-            pixels = np.full((64, 96, 3), 8 * number, np.uint8)
-            pixels[:32, :48, 0] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode())
-    return path
-
-
 def frames_given(bed, graph: Graph, link: tuple[str, int]) -> list[torch.Tensor]:
     """The frames that the nodes see behind a link."""
     graph.sink(link, "frames")

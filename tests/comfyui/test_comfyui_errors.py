@@ -5,11 +5,9 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from graphs import Graph, annotation, clip, propagation
-from PIL import Image
 
 
 def error_of(bed, graph: Graph, node: str) -> str:
@@ -102,90 +100,7 @@ def test_an_annotation_past_the_end(bed):
     )
 
 
-# ---- paint
-
-
-def save_paint(bed, images: torch.Tensor, name: str, *, box: slice | None) -> str:
-    """What the mask editor leaves: the picture, transparent where it was painted."""
-    colors = (images * 255).round().byte().numpy()
-    alpha = np.full((*colors.shape[:2], 1), 255, np.uint8)
-    if box is not None:
-        alpha[box, box] = 0
-    picture = Image.fromarray(np.concatenate([colors, alpha], -1), "RGBA")
-    picture.save(bed.base / "input" / name)
-    return f"{name} [input]"
-
-
-@pytest.fixture
-def images(bed) -> torch.Tensor:
-    graph = Graph()
-    graph.sink((clip(graph), 0), "images")
-    assert bed.run(graph).success
-    return bed.received["images"]
-
-
-def test_paint_on_the_frame_is_the_annotation(bed, images):
-    graph = Graph()
-    shot = clip(graph)
-    name = save_paint(bed, images[2], "clipspace-painted-masked-1.png", box=slice(5, 20))
-    node = annotation(graph, (shot, 0), frame_index=2, image=name)
-    graph.sink((node, 0), "set")
-    assert bed.run(graph).success
-    expected = torch.zeros(64, 96, dtype=torch.bool)
-    expected[5:20, 5:20] = True
-    assert torch.equal(bed.received["set"].at(2).mask(1), expected)
-
-
-def test_paint_over_drawn_objects_stays_valid_when_those_change(bed, images):
-    """The node shows the objects over the frame, so that is what the artist paints on."""
-    drawing = bed.pack_module("xmempp_core").draw_overlay
-    graph = Graph()
-    shot = clip(graph)
-    one = annotation(graph, (shot, 0), frame_index=2, mask=(shot, 2))
-    node = annotation(graph, (shot, 0), frame_index=2, object_id=2, annotations=(one, 0))
-    labels = torch.zeros(64, 96, dtype=torch.uint8)
-    labels[30:60, 40:80] = 1  # object 1 was elsewhere when object 2 was painted
-    shown = drawing((images[2] * 255).round().byte(), labels).float() / 255
-    name = save_paint(bed, shown, "clipspace-painted-masked-6.png", box=slice(5, 20))
-    graph[node]["inputs"]["image"] = name
-    graph.sink((node, 0), "set")
-    result = bed.run(graph)
-    assert result.success, result.error
-    assert bed.received["set"].at(2).mask(2).sum() == 15 * 15
-
-
-def test_paint_of_another_frame(bed, images):
-    graph = Graph()
-    shot = clip(graph)
-    name = save_paint(bed, images[0], "clipspace-painted-masked-2.png", box=slice(5, 20))
-    node = annotation(graph, (shot, 0), frame_index=7, image=name)
-    assert error_of(bed, graph, node) == (
-        "the paint clipspace-painted-masked-2.png was made on another picture than frame 7: set "
-        "frame_index back to the frame that was painted, or: Empty the field image, run, and "
-        "paint frame 7 again"
-    )
-
-
-def test_paint_of_another_clip(bed, images):
-    graph = Graph()
-    shot = clip(graph, height=128, width=192)
-    name = save_paint(bed, images[0], "clipspace-painted-masked-3.png", box=slice(5, 20))
-    node = annotation(graph, (shot, 0), image=name)
-    assert error_of(bed, graph, node) == (
-        "the paint clipspace-painted-masked-3.png is 96x64, but frame 0 is 192x128: it belongs to "
-        "another clip. Empty the field image, run, and paint frame 0 again"
-    )
-
-
-def test_nothing_painted_in_the_editor(bed, images):
-    graph = Graph()
-    shot = clip(graph)
-    name = save_paint(bed, images[0], "clipspace-painted-masked-4.png", box=None)
-    node = annotation(graph, (shot, 0), image=name)
-    assert error_of(bed, graph, node) == (
-        "nothing is painted in clipspace-painted-masked-4.png. Empty the field image, run, and "
-        "paint frame 0 again; to say that the object is not on this frame, switch on absent"
-    )
+# ---- names of files
 
 
 def test_paint_that_is_gone(bed):
