@@ -100,10 +100,12 @@ def warped(maps: Tensor, correspondence: Correspondence) -> Tensor:
     """Maps of the other frame as the frame sees them, bilinear, edges repeated.
 
     Args:
-        maps: (H, W, C) float32 of the other frame.
+        maps: (C, H, W) float32 of the other frame.
         correspondence: from the frame to the other, of the same size.
     """
-    return torch.from_numpy(_sampled(maps.numpy(), correspondence.flow.numpy()))
+    x, y = _places(correspondence.flow.numpy())
+    planes = [torch.from_numpy(_sampled(plane.numpy(), x, y)) for plane in maps]
+    return torch.stack(planes) if planes else maps.clone()
 
 
 def pixels_at(figure_pixels: float, size: Size) -> float:
@@ -132,22 +134,28 @@ def _dis(gray: _Pixels, other: _Pixels) -> _Pixels:
 
 def _trusted(there: _Pixels, back: _Pixels, picture: _Pixels, other: _Pixels) -> Correspondence:
     size = Size(*there.shape[:2])
-    error = np.linalg.norm(there + _sampled(back, there), axis=-1)
-    color = np.abs(_sampled(other, there).astype(np.float32) - picture).mean(-1)
+    x, y = _places(there)
+    missed = there + _sampled(back, x, y)
+    square_error = (missed[..., 0] ** 2 + missed[..., 1] ** 2) / pixels_at(_ERROR_PIXELS, size) ** 2
+    difference = cv2.absdiff(_sampled(other, x, y), picture)
+    color = cv2.transform(difference.astype(np.float32), np.full((1, 3), 1 / 3, np.float32))
     window = odd_pixels_at(_COLOR_WINDOW_PIXELS, size)
-    error /= pixels_at(_ERROR_PIXELS, size)
-    color = cv2.blur(color, (window, window)) / _COLOR_LEVELS
-    trust = np.exp(-(error**2)) * np.exp(-(color**2))
-    return Correspondence(torch.from_numpy(there), torch.from_numpy(trust.astype(np.float32)))
+    mean_color = cv2.blur(color, (window, window)) / _COLOR_LEVELS
+    trust = np.exp(-square_error - mean_color**2).astype(np.float32)
+    return Correspondence(torch.from_numpy(there), torch.from_numpy(trust))
 
 
-def _sampled(maps: _Pixels, flow: _Pixels) -> _Pixels:
-    """Maps (H, W, C) at where the flow leads, bilinear."""
+def _places(flow: _Pixels) -> tuple[_Pixels, _Pixels]:
+    """x and y (H, W) of where the flow leads."""
     height, width = flow.shape[:2]
-    x = flow[..., 0] + np.arange(width, dtype=np.float32)
-    y = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
-    sampled = cv2.remap(maps, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return sampled.reshape(maps.shape)  # OpenCV drops a single channel
+    columns = np.arange(width, dtype=np.float32)
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    return flow[..., 0] + columns, flow[..., 1] + rows
+
+
+def _sampled(maps: _Pixels, x: _Pixels, y: _Pixels) -> _Pixels:
+    """Maps (H, W) or (H, W, C) at other places, bilinear."""
+    return np.asarray(cv2.remap(maps, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _enlarged(maps: _Pixels, size: Size) -> _Pixels:

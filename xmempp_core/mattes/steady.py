@@ -99,7 +99,7 @@ class _Held:
     picture: Tensor
     """as the flow takes it"""
     maps: Tensor
-    """(h, w, N) of the objects: channels last, as OpenCV warps them; background is the rest"""
+    """(N, h, w) of the objects; background is the rest"""
     known: tuple[bool, ...]
     protected: Tensor
     """(h, w) bool: where all masks stand"""
@@ -110,29 +110,33 @@ class _Held:
         return cls(
             frame.frame_index,
             flow_picture(frame.picture),
-            probabilities[1:].permute(1, 2, 0).contiguous(),
+            probabilities[1:],
             frame.known,
             _protected(probabilities),
         )
 
     @property
     def size(self) -> Size:
-        return Size(self.maps.shape[0], self.maps.shape[1])
+        return Size(self.maps.shape[1], self.maps.shape[2])
 
     def probabilities(self) -> Tensor:
         """(N + 1, h, w), channel 0 background."""
-        objects = self.maps.permute(2, 0, 1)
-        return torch.cat([(1 - objects.sum(0, keepdim=True)).clamp(min=0), objects])
+        background = (1 - self.maps.sum(0, keepdim=True)).clamp(min=0)
+        return torch.cat([background, self.maps])
 
 
 def _protected(probabilities: Tensor) -> Tensor:
     """(h, w) bool: where any object's mask is thin."""
     size = Size(*probabilities.shape[1:])
     width_pixels = odd_pixels_at(_THIN_PIXELS, size, least=3)
-    best = probabilities.argmax(0)
+    labels = torch.zeros(size, dtype=torch.uint8)
+    best = probabilities[0].clone()
+    for channel, plane in enumerate(probabilities[1:], 1):
+        labels.masked_fill_(plane > best, channel)
+        torch.maximum(best, plane, out=best)
     protected = torch.zeros(size, dtype=torch.bool)
     for channel in range(1, len(probabilities)):
-        protected |= thin_parts(best == channel, width_pixels)
+        protected |= thin_parts(labels == channel, width_pixels)
     return protected
 
 
@@ -162,7 +166,7 @@ def _one_round(frames: Iterable[_Held], flows: _Flows) -> Iterator[_Held]:
             yield frame
         else:
             mean = _mean_along_flow(frame, neighbors, flows)
-            maps = torch.where(frame.protected[..., None], frame.maps, mean)
+            maps = torch.where(frame.protected, frame.maps, mean)
             yield replace(frame, maps=_with_known(maps, frame))
 
 
@@ -180,14 +184,14 @@ def _windows(frames: Iterable[_Held]) -> Iterator[tuple[_Held, list[_Held]]]:
 
 
 def _mean_along_flow(frame: _Held, neighbors: Sequence[_Held], flows: _Flows) -> Tensor:
-    """(h, w, N) weighted mean of the frame's masks and its neighbors' where they belong."""
+    """(N, h, w) weighted mean of the frame's masks and its neighbors' where they belong."""
     total = frame.maps.clone()
-    weight = torch.ones(*frame.size, 1)
+    weight = torch.ones(frame.size)
     for other in neighbors:
         distance = abs(other.frame_index - frame.frame_index)
         along = flows.between(frame, other)
-        share = (along.trust * _WEIGHT_PER_FRAME ** (distance - 1))[..., None]
-        total += share * warped(other.maps, along)
+        share = along.trust * _WEIGHT_PER_FRAME ** (distance - 1)
+        total.addcmul_(share.expand_as(total), warped(other.maps, along))
         weight += share
     return total / weight
 
@@ -197,9 +201,9 @@ def _with_known(maps: Tensor, frame: _Held) -> Tensor:
     known = [channel for channel, one in enumerate(frame.known) if one]
     if not known:
         return maps
-    own = frame.maps[..., known]
-    total = 1 - maps[..., known].sum(-1, keepdim=True)
-    rest = (1 - own.sum(-1, keepdim=True)).clamp(min=0)
+    own = frame.maps[known]
+    total = 1 - maps[known].sum(0)
+    rest = (1 - own.sum(0)).clamp(min=0)
     maps = maps * (rest / total.clamp(min=1e-6))
-    maps[..., known] = own
+    maps[known] = own
     return maps
