@@ -7,10 +7,11 @@ from comfy_api.latest import ComfyExtension, io
 from . import host
 from .annotate import AddAnnotation, AnnotationsFromMasks, RemoveAnnotation
 from .demo import LoadDemoShot
+from .from_track import TrackPreview, TrackToMask
 from .model import LoadModel
 from .storage import LoadAnnotations, LoadTrack, SaveAnnotations, SaveTrack
 from .suggest import SelectCandidates
-from .track import Propagate, TrackPreview, TrackToMask
+from .track import Propagate
 
 NODES: list[type[io.ComfyNode]] = [
     LoadDemoShot,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from . import host
+from .identity import SameObject, file_facts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +37,7 @@ def frames_of(frames: Any) -> Clip:
         raise InputError(
             f"frames is {_kind(frames)}; link an IMAGE batch or a VIDEO with at least one frame"
         )
-    return Clip(open_frames(_colors(frames)), kind=PICTURES)
+    return Clip(open_frames(_colors(frames)), kind=PICTURES, identity=SameObject(frames))
 
 
 def _frames_of_video(video: Any) -> Clip:
@@ -47,12 +48,14 @@ def _frames_of_video(video: Any) -> Clip:
         components = video.get_components()
         rate = Fraction(components.frame_rate)
         pictures = open_frames(_colors(components.images))
-        return Clip(pictures, frame_rate=rate, kind=PICTURES)
-    source = open_frames(path)
+        same = (SameObject(components.images), rate)
+        return Clip(pictures, frame_rate=rate, kind=PICTURES, identity=same)
+    source, facts = open_frames(path), file_facts(path)
     start_seconds, duration_seconds = video.get_active_trim_window()
     if not start_seconds and not duration_seconds:
-        return Clip(source)
-    return Clip(source, window=_window(source, start_seconds, duration_seconds))
+        return Clip(source, identity=facts)
+    window = _window(source, start_seconds, duration_seconds)
+    return Clip(source, window=window, identity=(facts, window))
 
 
 def _window(source: FrameSource, start_seconds: float, duration_seconds: float) -> range:
@@ -79,6 +82,8 @@ class Clip:
         window: positions to show; None = all.
         frame_rate: frames per second; None = the source's.
         kind: put before the fingerprint, as pictures and files cannot be told apart otherwise.
+        identity: equal for the very same frames alone, while the process lasts; costs nothing,
+            where the fingerprint reads them. None = like no other.
     """
 
     def __init__(
@@ -88,8 +93,10 @@ class Clip:
         window: range | None = None,
         frame_rate: Fraction | None = None,
         kind: str = "",
+        identity: Hashable = None,
     ) -> None:
         self._source = source
+        self.identity = object() if identity is None else identity
         self._window = range(len(source)) if window is None else window
         self._kind = kind
         self.frame_rate = source.frame_rate if frame_rate is None else frame_rate

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from . import download, host, sockets
+from .finished import FinishedTracks
 
 if TYPE_CHECKING:
     from ..xmempp_core import FeatureCache, FrameSource, Network, PropagationSettings, Runtime
@@ -65,6 +66,7 @@ class LoadedModel:
     """ComfyUI's ModelPatcher around the network"""
     runtime: Runtime
     shelf: CacheShelf = field(repr=False)
+    finished: FinishedTracks = field(default_factory=FinishedTracks, repr=False)
 
     @property
     def info(self) -> Any:

@@ -8,7 +8,8 @@ from comfy_api.latest import io
 
 from . import convert, draw, host, sockets
 from .results import check_same_clip
-from .track import NOTHING_PAINTED, WHEN_MEMORY_ENDS, ask_to_paint, propagated, settings_of
+from .settings_inputs import settings_of
+from .track import NOTHING_PAINTED, WHEN_MEMORY_ENDS, ask_to_paint, propagated
 
 if TYPE_CHECKING:
     from ..xmempp_core import AnnotationSet, FrameSource, Track

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -175,6 +176,16 @@ class AnnotationSet:
     def object_ids(self) -> tuple[int, ...]:
         """Ids of all objects that any annotation lists, ascending."""
         return tuple(sorted({i for a in self.annotations for i in a.object_ids}))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal hash of all that a pass depends on: names and colors are left out."""
+        digest = hashlib.blake2b(repr(self.absences).encode(), digest_size=16)
+        for one in self.annotations:
+            facts = (one.frame_index, one.object_ids, one.exhaustive, one.size)
+            digest.update(repr(facts).encode())
+            digest.update(one.masks.contiguous().cpu().numpy().data)
+        return digest.hexdigest()
 
     def at(self, frame_index: int) -> Annotation | None:
         """The annotation of a frame, or None."""

@@ -58,6 +58,46 @@ def test_one_more_annotation_encodes_no_frame_again(bed, caplog):
     assert reused >= 8
 
 
+def passes_logged(caplog: pytest.LogCaptureFixture) -> int:
+    """How many passes ran."""
+    return sum(r.getMessage().startswith("features:") for r in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("change", "passes"),
+    [
+        ({}, 1),
+        ({"frame_index": 6}, 1),
+        ({"name": "cube"}, 1),
+        ({"absent_frames": "6-7"}, 2),
+        ({"absent": True}, 2),
+    ],
+    ids=["nothing", "another frame", "a name", "an absence", "an annotation"],
+)
+@pytest.mark.parametrize("slot", [0, 1], ids=["images", "video"])
+def test_only_what_changes_a_mask_runs_the_pass_again(bed, caplog, slot, change, passes):
+    caplog.set_level(logging.INFO)
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, slot), mask=(shot, 2))
+    last = annotation(graph, (shot, slot), frame_index=4, annotations=(first, 0))
+    track = propagation(graph, (shot, slot), (last, 0))
+    film = graph.add("XMemPPTrackPreview", track=(track, 0), frames=(shot, slot), style="matte")
+    graph.sink((track, 0), "track")
+    before = bed.run(graph)
+    assert before.success, before.error
+    graph[last]["inputs"].update(change)
+    after = bed.run(graph)
+    assert after.success, after.error
+    assert passes_logged(caplog) == passes
+    assert (track in after.cached) is (not change)
+    assert bed.received["track"].annotations.names == (
+        {1: change["name"]} if "name" in change else {}
+    )
+    same_film = after.outputs[film] == before.outputs[film]
+    assert same_film is (passes == 1 and "name" not in change)
+
+
 def test_masks_linked_after_a_run_need_no_second_propagation(bed):
     graph = Graph()
     shot = clip(graph)

@@ -408,3 +408,31 @@ def test_ten_thousand_frames_of_1080p_stay_under_a_gigabyte() -> None:
     peak_bytes, stored_bytes = map(int, run.stdout.split())
     assert stored_bytes > 3e8  # enough to have left the memory budget
     assert peak_bytes < 1e9
+
+
+def test_new_names_and_colors_give_the_same_results_under_them() -> None:
+    track = _track()
+    named = replace(ANNOTATIONS, names={2: "cap"}, colors={5: (1, 2, 3)})
+    twin = track.renamed(named)
+    assert twin.annotations is named
+    assert track.annotations is ANNOTATIONS
+    assert torch.equal(twin.label_map(5), track.label_map(5))
+    assert track.renamed(replace(ANNOTATIONS)) is track, "nothing is new"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ANNOTATIONS.without(4),
+        ANNOTATIONS.with_annotation(Annotation(3, (5,), ~MASKS[1:])),
+        replace(ANNOTATIONS, absences=()),
+        replace(ANNOTATIONS, annotations=tuple(replace(a, exhaustive=True) for a in ANNOTATIONS)),
+    ],
+    ids=["a frame less", "another mask", "no absence", "exhaustive"],
+)
+def test_what_a_set_says_is_its_fingerprint_and_no_track_takes_another(
+    other: AnnotationSet,
+) -> None:
+    assert other.fingerprint != ANNOTATIONS.fingerprint
+    with pytest.raises(InputError, match="not those that the track was made of; propagate"):
+        _track().renamed(other)

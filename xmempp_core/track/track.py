@@ -8,6 +8,7 @@ to a budget, then in a temporary file.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -117,6 +118,23 @@ class Track:
             if progress is not None:
                 progress(done, total)
         return track
+
+    def renamed(self, annotations: AnnotationSet) -> Track:
+        """The same results with the names and colors of a set that says the same.
+
+        Raises:
+            InputError: the set says something else than the track's.
+        """
+        own = self.annotations
+        if annotations.fingerprint != own.fingerprint:
+            raise InputError(
+                "the annotations are not those that the track was made of; propagate them"
+            )
+        if (annotations.names, annotations.colors) == (own.names, own.colors):
+            return self
+        twin = copy(self)
+        twin.annotations = annotations
+        return twin
 
     def __len__(self) -> int:
         """Number of frames that have a result."""
