@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,7 +11,6 @@ from comfy_api.latest import io
 from . import convert, draw, host, sockets
 from .annotation_sets import annotations_in, fit_annotations, with_all, with_fitted
 from .masks import mask_for_frame, masks_by_frame, sam3_masks
-from .numbers import numbers_of, ranges_of
 from .paint import Canvas, Drawn, painted_mask
 from .painted_on import write_mark
 
@@ -157,11 +157,11 @@ def _with_mask(
 
 
 def _with_absences(annotations: AnnotationSet, object_id: int, text: str) -> AnnotationSet:
-    from ..xmempp_core import AbsenceRange
+    from ..xmempp_core import AbsenceRange, parse_numbers, runs_of
 
-    for first, last in ranges_of(text, "absent_frames"):
-        annotations = annotations.with_absence(AbsenceRange(object_id, first, last))
-    return annotations
+    runs = runs_of(parse_numbers(text, "absent_frames", least=0))
+    absences = (AbsenceRange(object_id, run[0], run[-1]) for run in runs)
+    return replace(annotations, absences=(*annotations.absences, *absences))
 
 
 class RemoveAnnotation(io.ComfyNode):
@@ -251,7 +251,7 @@ class AnnotationsFromMasks(io.ComfyNode):
         annotations: AnnotationSet | None = None,
     ) -> io.NodeOutput:
         """The set with the masks added."""
-        from ..xmempp_core import InputError
+        from ..xmempp_core import InputError, parse_numbers
 
         if masks is None and not folder.strip():
             raise InputError(
@@ -261,7 +261,7 @@ class AnnotationsFromMasks(io.ComfyNode):
         if folder.strip():
             result = with_all(result, annotations_in(host.input_file(folder)))
         if masks is not None:
-            indices = numbers_of(frame_indices, "frame_indices")
+            indices = parse_numbers(frame_indices, "frame_indices", least=0)
             result = _with_masks(result, masks, indices, object_id)
         return io.NodeOutput(result)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from .convert import PICTURES
-from .numbers import numbers_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,9 +72,9 @@ def object_ids_of(text: str, track: Track) -> tuple[int, ...]:
     Raises:
         InputError: the track has no such object.
     """
-    from ..xmempp_core import InputError
+    from ..xmempp_core import InputError, parse_numbers
 
-    wanted = numbers_of(text, "object_ids") or tuple(track.object_ids)
+    wanted = parse_numbers(text, "object_ids", least=1) or tuple(track.object_ids)
     unknown = [i for i in wanted if i not in track.object_ids]
     if unknown:
         known = ", ".join(map(str, track.object_ids))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from .formats.annotations.folder import fit_masks, load_annotations, save_annotations
     from .formats.annotations.label_maps import PALETTE, read_label_map, write_label_map
+    from .formats.frames.number_lists import parse_numbers, runs_of
     from .formats.frames.open import open_frames
     from .formats.tracks import load_track, save_track
     from .network.checkpoint import convert, load_model
@@ -83,9 +84,11 @@ __all__ = [
     "load_track",
     "open_frames",
     "parse_augmentations",
+    "parse_numbers",
     "probabilities_of",
     "propagate",
     "read_label_map",
+    "runs_of",
     "save_annotations",
     "save_track",
     "select_candidates",
@@ -130,6 +133,10 @@ _MODULES = {
         "PALETTE",
         "read_label_map",
         "write_label_map",
+    ),
+    "formats.frames.number_lists": (
+        "parse_numbers",
+        "runs_of",
     ),
     "formats.frames.open": ("open_frames",),
     "formats.tracks": (

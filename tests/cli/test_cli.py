@@ -274,7 +274,7 @@ WRONG: dict[str, tuple[Change, list[str], str]] = {
     "a broken settings file": ({"settings": with_file("s.json", "{")}, [], "s.json: settings are"),
     "a list as settings": ({"settings": with_file("s.json", "[1]")}, [], "s.json: settings must"),
     "an unknown augmentation": ({}, ["--augment", "glow"], "glow"),
-    "use of no number": ({}, ["--use", "first"], "'first' is not a whole number"),
+    "use of no number": ({}, ["--use", "first"], "--use 'first' is not a list of numbers"),
     "use of a frame that is not there": ({}, ["--use", "7"], "there is no frame 7"),
     "use of a frame without annotation": ({}, ["--use", "1005"], "annotated are 1004, 1009"),
     "absent without frames": ({}, ["--absent", "3"], "is not of the form ID:A-B"),

@@ -151,6 +151,7 @@ def test_evaluate_says_where_too_few_masks_make_no_table(shot, capsys) -> None:
     [
         (["--experiments", "all"], "experiment 'all' is unknown"),
         (["--counts", "1,x"], "--counts '1,x' is not a list of numbers"),
+        (["--counts", " "], "--counts is empty"),
         (["--step", "0"], "--step is 0"),
         (["--sequences", "cat"], "lacks the sequence cat"),
     ],

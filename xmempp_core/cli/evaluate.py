@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..delivery.output_folder import open_output
 from ..errors import InputError
+from ..formats.frames.number_lists import parse_numbers
 from ..network.checkpoint import load_model
 from ..runtime import Runtime
 from .propagate import add_report_arguments, add_runtime_arguments, settings_from
@@ -82,7 +83,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from ..evaluation.experiments import Plan, run_experiments
 
     settings = settings_from(options)
-    plan = Plan(counts=_numbers(options.counts, "--counts"), oracle_clips=options.oracle_clips)
+    counts = parse_numbers(options.counts, "--counts", least=1)
+    if not counts:
+        raise InputError("--counts is empty; give numbers of annotated frames, such as 1,2,5")
+    plan = Plan(counts=counts, oracle_clips=options.oracle_clips)
     if options.step < 1:
         raise InputError(f"--step is {options.step}, allowed is 1 and up")
     clips = open_datasets(options.data, subset=options.subset, sequences=_words(options.sequences))
@@ -127,16 +131,6 @@ def _check_extra() -> None:
 def _words(text: str) -> list[str]:
     """The words between commas, each once."""
     return list(dict.fromkeys(word for part in text.split(",") if (word := part.strip())))
-
-
-def _numbers(text: str, option: str) -> tuple[int, ...]:
-    try:
-        numbers = tuple(sorted({int(word) for word in text.split(",")}))
-    except ValueError as error:
-        raise InputError(f"{option} {text!r} is not a list of numbers such as 1,2,5") from error
-    if numbers[0] < 1:
-        raise InputError(f"{option} {text!r} holds {numbers[0]}, allowed is 1 and up")
-    return numbers
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,10 @@ _OUT_OF_MEMORY = (
     "out of memory; lower internal_size (--set internal_size=360), "
     "working_memory_max_frames or the number of annotated frames, or on a GPU use --device cpu"
 )
+
+
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+_NEGATIVE_NUMBERS = re.compile(r"-[0-9][0-9,;\s-]*")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        options = build_parser(arguments[0] if arguments else None).parse_args(arguments)
+        parser = build_parser(arguments[0] if arguments else None)
+        options = parser.parse_args(_with_negative_values(arguments))
         with _notes_shown(quiet=getattr(options, "quiet", False)):
             return options.run(options)
     except CapacityError as error:
@@ -88,6 +94,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_OUT_OF_MEMORY, EXIT_OUT_OF_MEMORY)
     except KeyboardInterrupt as stop:
         return _fail(str(stop) or "interrupted", EXIT_INTERRUPTED)
+
+
+def _with_negative_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments with "--range -3-0" as "--range=-3-0", which argparse takes for an option."""
+    joined: list[str] = []
+    for one in arguments:
+        if joined and _OPTION.fullmatch(joined[-1]) and _NEGATIVE_NUMBERS.fullmatch(one):
+            joined[-1] += f"={one}"
+        else:
+            joined.append(one)
+    return joined
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from ..delivery.deliver import Delivery, deliver
 from ..delivery.output_folder import MASKS, MATTES, OVERLAY, PROBABILITIES, REPORT
 from ..errors import FormatError, InputError
 from ..formats.annotations.folder import load_annotations
+from ..formats.frames.number_lists import parse_numbers, shown
 from ..formats.frames.numbering import index_of_number, parse_range
 from ..formats.frames.open import open_frames
 from ..network.checkpoint import load_model
@@ -180,18 +181,13 @@ def _value(text: str) -> Any:
 
 def _used(annotations: AnnotationSet, text: str, source: FrameSource) -> AnnotationSet:
     """Only the annotated frames of "0,20,40"."""
-    chosen = [_annotated_index(annotations, word, source) for word in text.split(",")]
-    return annotations.only(chosen)
-
-
-def _annotated_index(annotations: AnnotationSet, word: str, source: FrameSource) -> int:
-    index = index_of_number(source, _integer(word, "--use"))
-    if annotations.at(index) is None:
+    chosen = [index_of_number(source, number) for number in parse_numbers(text, "--use")]
+    missing = sorted({*chosen} - {*annotations.frame_indices})
+    if missing or not chosen:
         known = ", ".join(str(source.number(t)) for t in annotations.frame_indices)
-        raise InputError(
-            f"--use {word.strip()}: this frame is not annotated; annotated are {known}"
-        )
-    return index
+        problem = f"frame {source.number(missing[0])} is not annotated" if missing else "no frame"
+        raise InputError(f"--use {shown(text)}: {problem}; annotated are {known}")
+    return annotations.only(chosen)
 
 
 def _absence(text: str, source: FrameSource, annotations: AnnotationSet) -> AbsenceRange:
@@ -199,19 +195,14 @@ def _absence(text: str, source: FrameSource, annotations: AnnotationSet) -> Abse
     object_text, colon, frames = text.partition(":")
     if not colon:
         raise InputError(f"--absent {text!r} is not of the form ID:A-B, such as 2:100-140")
-    object_id = _integer(object_text, "--absent")
-    if object_id not in annotations.object_ids:
+    ids = parse_numbers(object_text, "--absent: object")
+    unknown = sorted({*ids} - {*annotations.object_ids})
+    if unknown or len(ids) != 1:
         known = ", ".join(map(str, annotations.object_ids))
-        raise InputError(f"--absent {text}: there is no object {object_id}; objects are {known}")
+        problem = f"there is no object {unknown[0]}" if unknown else "name one object"
+        raise InputError(f"--absent {shown(text)}: {problem}; objects are {known}")
     positions = parse_range(frames.strip(), source)
-    return AbsenceRange(object_id, positions.start, positions.stop - 1)
-
-
-def _integer(text: str, option: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise InputError(f"{option}: {text.strip()!r} is not a whole number") from error
+    return AbsenceRange(ids[0], positions.start, positions.stop - 1)
 
 
 def _check_output(options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from ...annotations import Annotation, AnnotationSet
 from ...atomic import write_bytes
 from ...errors import FormatError, InputError, ShapeError
 from ...types import Size
+from ..frames.names import check_name
 from .label_maps import (
     PALETTE,
     Color,
@@ -62,6 +63,8 @@ def load_annotations(folder: str | Path, source: NamedFrames) -> AnnotationSet:
     files = [path.name for path in sorted(folder.iterdir()) if _is_annotation_file(path)]
     if not files:
         raise FormatError(folder, f"holds no label-map PNG and no {NOTES_NAME}")
+    for name in files:
+        check_name(folder, name)
     return annotations_from_files(files, lambda name: _read(folder / name), source, where=folder)
 
 

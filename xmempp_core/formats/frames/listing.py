@@ -1,8 +1,6 @@
 """Which image files make a sequence, in which order, and the number of each.
 
-Names are read as text, number, text, suffix: `plate.1001.png`, `ComfyUI_00012_.png`. The number
-is the last run of digits. A minus sign belongs to it only at the start or after a dot or an
-underscore: `plate.-5.png` is -5, `shot-0005.png` is 5.
+The number of a sequence is the number group of its names that varies; `names` says what a group is.
 """
 
 from __future__ import annotations
@@ -15,23 +13,32 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fileseq.constants import PAD_STYLE_HASH1
-from fileseq.exceptions import FileSeqException
 from fileseq.filesequence import FileSequence
 from fileseq.frameset import FrameSet
 
-from ...errors import FormatError
+from ...errors import FormatError, InputError
 from .images import IMAGE_SUFFIXES, is_image
+from .names import (
+    NUMBER,
+    check_name,
+    likely_position,
+    name_parts,
+    number_position,
+    varying_positions,
+)
+from .number_lists import parse_numbers
 
 log = logging.getLogger(__name__)
 
-_NUMBER = r"(?:(?:(?<=[._])|^)-)?\d+"
-_NUMBERED_STEM = re.compile(rf"(?P<before>.*?)(?P<number>{_NUMBER})(?P<after>\D*)")
 # "####" and "@@@@" (a digit each), "%04d", "%d", "$F4": the last of them in a name counts
 _PADDING = re.compile(r".*(?P<padding>(?<!#)#+|(?<!@)@+|%\d*d|\$F\d*)(?P<after>.*?)")
 # "1001-1100", "1-9x2,20,30-40" right before the padding; a number alone belongs to the name
+_SPAN = r"-?[0-9]+(?:[xy:][0-9]+)?"
 _RANGE = re.compile(
-    r"(?P<before>.*?)(?P<range>\d+-\d+(?:[xy:]\d+)?(?:,\d+(?:-\d+(?:[xy:]\d+)?)?)*)"
+    rf"(?P<before>.*?)(?P<range>{NUMBER}-{_SPAN}(?:,-?[0-9]+(?:-{_SPAN})?)*)", re.DOTALL
 )
+# a sign right before the number, unless a letter or a digit stands before it
+_SIGNED = r"(?P<number>(?:(?<![^\W_])-)?[0-9]+)"
 
 
 class NumberedFile(NamedTuple):
@@ -41,10 +48,29 @@ class NumberedFile(NamedTuple):
     path: Path
 
 
+class _Sequence(NamedTuple):
+    """Files whose names differ in one number, or a single file."""
+
+    files: list[Path]
+    position: int | None
+    """Which number group of the names counts the frames; None where they hold no number."""
+
+    def numbered(self) -> list[NumberedFile]:
+        return [NumberedFile(_number(path, self.position), path) for path in self.files]
+
+    def described(self) -> str:
+        """A pattern that names these files alone, or the name of the only one."""
+        path = self.files[0]
+        if self.position is None or len(self.files) == 1:
+            return path.name
+        widths = {len(name_parts(p.stem).numbers[self.position]) for p in self.files}
+        mark = "#" * widths.pop() if len(widths) == 1 else "#"
+        return name_parts(path.stem).with_marks({self.position: mark}) + path.suffix
+
+
 def numbered(path: Path) -> NumberedFile:
-    """A file with the number in its name, 0 where there is none."""
-    match = _NUMBERED_STEM.fullmatch(path.stem)
-    return NumberedFile(int(match["number"]) if match else 0, path)
+    """A single file with the likely number in its name, 0 where there is none."""
+    return NumberedFile(_number(path, number_position([name_parts(path.stem)])), path)
 
 
 def is_pattern(path: Path) -> bool:
@@ -69,11 +95,10 @@ def list_folder(folder: Path) -> list[NumberedFile]:
         )
         kinds = ", ".join(IMAGE_SUFFIXES)
         raise FormatError(folder, f"has no images to read, {found}; images end in {kinds}")
-    sequences = _group(images)
+    sequences = [one for group in _group(images) for one in _sequences(folder, group)]
     if len(sequences) == 1:
-        (files,) = sequences.values()
-        return _in_order(folder, files)
-    if any(len(files) > 1 for files in sequences.values()):
+        return _in_order(folder, sequences[0].numbered())
+    if any(len(one.files) > 1 for one in sequences):
         raise FormatError(folder, _which_sequence(folder, sequences))
     return _stills(folder, images)
 
@@ -82,21 +107,20 @@ def list_pattern(pattern: Path) -> list[NumberedFile]:
     """The images that a pattern names, in order.
 
     Marks of the number's width: `####` or `@@@@` (a digit each), `%04d`, `$F4`; a single `#`, `@`,
-    `%d` or `$F` take numbers of any width. A range before the mark (`plate.1001-1100####.png`)
-    asks for exactly those frames.
+    `%d` or `$F` take numbers of any width. A minus sign may count as one of the digits or not. A
+    range before the mark (`plate.1001-1100####.png`) asks for exactly those frames. A `*` stands
+    for any text.
 
     Raises:
         FormatError: no file matches, a frame of the range is missing, or the suffix is no image's.
     """
     split = _split_pattern(pattern)
-    if split.suffix.lower() not in IMAGE_SUFFIXES:
-        kinds = ", ".join(IMAGE_SUFFIXES)
-        raise FormatError(
-            pattern, f"does not exist, nor do images it could name; they end in {kinds}"
-        )
     if not pattern.parent.is_dir():
         raise FormatError(pattern, f"there is no folder {pattern.parent}")
-    files = _in_order(pattern, list(_matching(pattern.parent, split)))
+    files = list(_matching(pattern.parent, split))
+    if split.suffix.lower() not in IMAGE_SUFFIXES:
+        raise FormatError(pattern, _no_images(files, split.suffix))
+    files = _in_order(pattern, files)
     if not files:
         raise FormatError(pattern, f"no file in {pattern.parent} has such a name")
     if split.numbers is None:
@@ -124,26 +148,48 @@ def _split_pattern(pattern: Path) -> _Pattern:
     if ranged := _RANGE.fullmatch(before):
         before = ranged["before"]
         try:
-            numbers = frozenset(int(n) for n in FrameSet(ranged["range"]))
-        except FileSeqException as error:
-            raise FormatError(pattern, f"its range cannot be read ({error})") from error
+            numbers = frozenset(parse_numbers(ranged["range"], "range", steps=True))
+        except InputError as error:
+            raise FormatError(pattern, str(error)) from error
     # a letter in front, since Path(".png") has no suffix
     rest = Path("x" + match["after"])
     return _Pattern(before, digits, rest.stem[1:], rest.suffix, numbers)
 
 
 def _matching(folder: Path, pattern: _Pattern) -> Iterator[NumberedFile]:
-    before, after, suffix = map(re.escape, (pattern.before, pattern.after, pattern.suffix))
-    name = re.compile(rf"{before}(?P<number>-?\d+){after}(?i:{suffix})")
+    before, after, suffix = (
+        re.escape(text).replace(r"\*", ".*")
+        for text in (pattern.before, pattern.after, pattern.suffix)
+    )
+    name = re.compile(rf"{before}{_SIGNED}{after}(?i:{suffix})", re.DOTALL)
     for file in _file_names(folder):
         match = name.fullmatch(file)
-        if match and _has_width(match["number"].lstrip("-"), pattern.digits):
+        if match and _has_width(match["number"], pattern.digits):
+            check_name(folder, file)
             yield NumberedFile(int(match["number"]), folder / file)
 
 
 def _has_width(number: str, digits: int) -> bool:
-    """Whether a number is written with zeros up to `digits`; 1 takes any width."""
-    return digits <= 1 or len(number) == digits or (len(number) > digits and number[0] != "0")
+    """Whether a number is written with zeros up to `digits`; 1 takes any width.
+
+    printf counts the sign (-003 is %04d of -3), others pad the digits alone (-0003).
+    """
+    bare = number.removeprefix("-")
+    is_longer = len(bare) > digits and bare[0] != "0"
+    return digits <= 1 or digits in (len(number), len(bare)) or is_longer
+
+
+def _no_images(files: list[NumberedFile], suffix: str) -> str:
+    """Why a pattern cannot be read whose suffix is no image's."""
+    kinds = ", ".join(IMAGE_SUFFIXES)
+    if not files:
+        return f"does not exist, nor do images it could name; they end in {kinds}"
+    count = "1 file has" if len(files) == 1 else f"{len(files)} files have"
+    return f"{count} such names, but {suffix} is not read; convert to one of {kinds}"
+
+
+def _number(path: Path, position: int | None) -> int:
+    return 0 if position is None else int(name_parts(path.stem).numbers[position])
 
 
 def _file_names(folder: Path) -> Iterator[str]:
@@ -153,14 +199,45 @@ def _file_names(folder: Path) -> Iterator[str]:
         raise FormatError(folder, f"cannot be read ({error.strerror})") from error
 
 
-def _group(images: Iterable[Path]) -> dict[tuple[str, str], list[NumberedFile]]:
-    """Numbered files by the text before and after their number; a name without one is a group."""
-    groups: dict[tuple[str, str], list[NumberedFile]] = {}
+def _group(images: Iterable[Path]) -> list[list[Path]]:
+    """The files by the texts of their names and their suffixes."""
+    groups: dict[tuple[tuple[str, ...], str], list[Path]] = {}
     for path in images:
-        match = _NUMBERED_STEM.fullmatch(path.stem)
-        before, after = (match["before"], match["after"]) if match else (path.stem, "")
-        groups.setdefault((before, after + path.suffix.lower()), []).append(numbered(path))
-    return groups
+        check_name(path.parent, path.name)
+        key = (name_parts(path.stem).texts, path.suffix.lower())
+        groups.setdefault(key, []).append(path)
+    return list(groups.values())
+
+
+def _sequences(folder: Path, files: list[Path]) -> list[_Sequence]:
+    """Files of equal texts as sequences in each of which one number varies.
+
+    Raises:
+        FormatError: two numbers vary together, so that either could be the frame's.
+    """
+    names = [name_parts(path.stem) for path in files]
+    varying = varying_positions(names)
+    if len(varying) < 2:
+        return [_Sequence(files, number_position(names))]
+    position = likely_position(names, varying)
+    by_rest: dict[str, list[Path]] = {}
+    for path, parts in zip(files, names, strict=True):
+        by_rest.setdefault(parts.with_marks({position: "#"}), []).append(path)
+    if len(by_rest) == len(files):
+        raise FormatError(folder, _two_numbers(folder, files, varying, position))
+    return [_Sequence(one, position) for one in by_rest.values()]
+
+
+def _two_numbers(folder: Path, files: list[Path], varying: list[int], position: int) -> str:
+    widths = {len(name_parts(path.stem).numbers[position]) for path in files}
+    mark = "#" * widths.pop() if len(widths) == 1 else "#"
+    marks = dict.fromkeys(varying, "*") | {position: mark}
+    pattern = folder / (name_parts(files[0].stem).with_marks(marks) + files[0].suffix)
+    return (
+        f"holds {len(files)} images such as {files[0].name} and {files[-1].name}, in whose names "
+        f"{len(varying)} numbers vary; write # for the frame's number and * for the rest, as in "
+        f"'{pattern}'"
+    )
 
 
 def _in_order(where: Path, files: list[NumberedFile]) -> list[NumberedFile]:
@@ -192,26 +269,14 @@ def _natural_order(path: Path) -> tuple[list[str | int], str]:
     return [int(p) if i % 2 else p for i, p in enumerate(parts)], path.name
 
 
-def _which_sequence(folder: Path, sequences: dict[tuple[str, str], list[NumberedFile]]) -> str:
-    largest = sorted(sequences.values(), key=lambda files: -len(files))
-    shown = [_described(files) for files in largest[:3]]
+def _which_sequence(folder: Path, sequences: list[_Sequence]) -> str:
+    largest = sorted(sequences, key=lambda one: -len(one.files))
+    shown = [one.described() for one in largest[:3]]
     more = f" and {len(largest) - 3} more" if largest[3:] else ""
-    example = folder / _described(largest[0])
     return (
         f"holds {len(largest)} sequences, {', '.join(shown)}{more}; "
-        f"name one of them, as in {example}"
+        f"name one of them, as in {folder / shown[0]}"
     )
-
-
-def _described(files: list[NumberedFile]) -> str:
-    """Pattern that names a group of files."""
-    path = files[0].path
-    match = _NUMBERED_STEM.fullmatch(path.stem)
-    if match is None or len(files) == 1:
-        return path.name
-    widths = {len(m["number"]) for f in files if (m := _NUMBERED_STEM.fullmatch(f.path.stem))}
-    padding = "#" * widths.pop() if len(widths) == 1 else "#"
-    return f"{match['before']}{padding}{match['after']}{path.suffix}"
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 
 from ...errors import InputError
 from ...types import FrameSource
+from .number_lists import parse_span, shown
 
 POSITION_DIGITS = 5
 """Digits of a frame's name where the source has none of its own."""
-
-_RANGE = re.compile(r"\s*(?P<first>-?\d+)\s*(?:-\s*(?P<last>-?\d+)\s*)?")
 
 
 def check_position(index: int, count: int) -> None:
@@ -45,11 +43,10 @@ def parse_range(text: str, source: FrameSource) -> range:
     Raises:
         InputError: the text is no range, or its frames are not in the shot.
     """
-    match = _RANGE.fullmatch(text)
-    if match is None:
-        raise InputError(f"range {text!r} is not of the form FIRST-LAST, such as 1001-1050")
-    first = int(match["first"])
-    last = first if match["last"] is None else int(match["last"])
+    span = parse_span(text)
+    if span is None:
+        raise InputError(f"range {shown(text)} is not of the form FIRST-LAST, such as 1001-1050")
+    first, last = span
     if last < first:
         raise InputError(f"range {text!r} ends before it starts; write {last}-{first}")
     return range(index_of_number(source, first), index_of_number(source, last) + 1)
