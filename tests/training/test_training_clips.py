@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from training_data import write_training_data
 
 from xmempp_core.training.clips import render
@@ -210,3 +211,53 @@ def test_color_and_blur_act_on_the_picture_alone(library: PictureLibrary) -> Non
     assert torch.allclose(changed.frames[0, 1] * 255, brighter, atol=0.01)
     center = plain.frames[0, 0][:, 20:25, 5:10].mean((1, 2))
     assert torch.allclose(changed.frames[0, 0][:, 22, 7], center, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def cutouts(tmp_path_factory: pytest.TempPathFactory) -> PictureLibrary:
+    """A striped background, a white square of alpha 160, a square in 6 frames."""
+    root = tmp_path_factory.mktemp("cutouts")
+    stripes = np.tile(np.arange(96, dtype=np.uint8)[None, :, None], (64, 1, 3))
+    for frame in range(7):
+        square = np.full((32, 32, 4), 255, np.uint8)
+        square[..., 3] = 0
+        square[8:24, 8:24, 3] = 160 if frame == 6 else 255
+        folder = root / ("cutout/square/images" if frame == 6 else "cutout_video/square/frames")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(square).save(folder / f"{frame}.png")
+    (root / "background/stripes/images").mkdir(parents=True)
+    Image.fromarray(stripes).save(root / "background/stripes/images/a.png")
+    return PictureLibrary.build(read_sources(root), torch.device("cpu"))
+
+
+def test_a_cut_out_is_laid_over_with_its_own_alpha(cutouts: PictureLibrary) -> None:
+    square, background = cutouts.index.cutouts[0], cutouts.index.backgrounds[0]
+    identity = np.tile(np.eye(2, 3, dtype=np.float32), (2, 1, 1))
+    scene = _still(cutouts, pictures=np.full(2, background), target=0)
+    pasted = _still(cutouts, pictures=np.full(2, square), to_source=identity)
+    clips = render(cutouts, _batch(scene, pasted))
+    stripe = torch.arange(8, 24) / 255
+    share = 160 / 255
+    seen = clips.frames[0, 0, :, 8:24, 8:24]
+    assert torch.allclose(seen, ((1 - share) * stripe + share).expand_as(seen), atol=1e-6)
+    assert (clips.labels[0, 0] == 1).sum() == 16 * 16
+
+
+def test_clips_of_cut_outs_on_backgrounds_are_sound(
+    cutouts: PictureLibrary, settings: TrainingSettings
+) -> None:
+    moving, look_alikes = set(), 0
+    for step in range(20):
+        plan = plan_batch(cutouts.index, settings, step)
+        clips = render(cutouts, plan)
+        assert clips.labels.max() <= plan.targets
+        for clip in plan.clips:
+            assert clip.scene.pictures[0] == cutouts.index.backgrounds[0]
+            assert clip.scene.target == 0
+            targets = [layer.target for layer in clip.pasted if layer.target]
+            assert sorted(targets) == list(range(1, plan.targets + 1))
+            assert not any(layer.shrunk_edge for layer in clip.pasted)
+            moving |= {len(set(layer.pictures.tolist())) > 1 for layer in clip.pasted}
+            look_alikes += any(layer.target == 0 for layer in clip.pasted)
+    assert moving == {False, True}
+    assert look_alikes > 5

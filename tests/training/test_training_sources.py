@@ -201,3 +201,121 @@ def test_the_index_knows_boxes_and_plain_backgrounds(folder: Path) -> None:
     assert len(library.index.cutouts) == 3
     assert library.index.stills == ()
     assert tuple(library.index.entries[1].boxes[2]) == (18, 36, 24, 20, 480)
+
+
+def _ring(side_pixels: int = 32) -> np.ndarray:
+    """(H, W, 4) a red ring with soft edges; where it is transparent its color is green."""
+    y, x = np.mgrid[:side_pixels, :side_pixels] - (side_pixels - 1) / 2
+    alpha = np.clip(3.5 - np.abs(np.hypot(x, y) - side_pixels / 3), 0, 1)
+    color = np.where(alpha[..., None] > 0, (200, 30, 40), (0, 255, 0))
+    return np.concatenate([color, alpha[..., None] * 255], 2).round().astype(np.uint8)
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def cutouts(tmp_path: Path) -> Path:
+    """Two rings, a ring of 12 frames that is gone at the end, and two backgrounds."""
+    root = tmp_path / "cutouts"
+    for name in "ab":
+        _write(root / f"cutout/rings/images/{name}.png", _ring())
+        _write(root / f"background/walls/images/{name}.png", np.full((40, 60, 3), 90, np.uint8))
+    for frame in range(12):
+        pixels = _ring() * np.array((1, 1, 1, frame < 11), np.uint8)
+        _write(root / f"cutout_video/ring/frames/{frame + 95}.png", pixels)
+    (root / "LICENSE.txt").write_text("CC0 1.0\n", encoding="utf-8")
+    return root
+
+
+def test_a_cut_out_keeps_its_alpha_and_its_color_goes_on_beyond_its_edge(cutouts: Path) -> None:
+    by_name = {s.name: s for s in read_sources(cutouts)}
+    assert list(by_name) == ["cutout/rings", "cutout_video/ring", "background/walls"]
+    ring = by_name["cutout/rings"].pictures[0]
+    assert np.array_equal(ring.labels, _ring()[..., 3])
+    near = ring.labels[:, 16] > 0
+    near = near | np.roll(near, 2) | np.roll(near, -2)
+    assert np.abs(ring.rgb[near, 16].astype(int) - (200, 30, 40)).max() <= 2
+    moving = by_name["cutout_video/ring"].pictures
+    assert [p.name.rsplit("/", 1)[1] for p in moving[:6]] == ["95", "96", "97", "98", "99", "100"]
+    assert [p.shows_object for p in moving] == [True] * 11 + [False]
+    shrunk = read_sources(cutouts, short_side_pixels=16)[0].pictures[0]
+    assert shrunk.labels.shape == (16, 16)
+    assert abs(shrunk.labels.mean() - ring.labels.mean()) < 1
+
+
+def test_the_index_puts_cut_outs_and_backgrounds_to_their_use(cutouts: Path) -> None:
+    index = PictureLibrary.build(read_sources(cutouts), torch.device("cpu")).index
+    assert index.cutouts == (0, 1)
+    assert index.moving_cutouts == (tuple(range(2, 14)),)
+    assert index.backgrounds == (14, 15)
+    assert (index.sequences, index.stills) == ((), ())
+    assert list(index.entries[0].boxes) == [1]
+    assert index.entries[13].boxes == {}
+
+
+def test_packed_cut_outs_and_backgrounds_read_like_the_folder(
+    cutouts: Path, tmp_path: Path
+) -> None:
+    pack(cutouts, tmp_path / "data.zip")
+    for one, packed in zip(read_sources(cutouts), read_sources(tmp_path / "data.zip"), strict=True):
+        assert (one.name, one.license) == (packed.name, packed.license)
+        for a, b in zip(one.pictures, packed.pictures, strict=True):
+            assert (a.name, a.has_matte) == (b.name, b.has_matte)
+            assert np.array_equal(a.labels, b.labels)
+            assert np.abs(a.rgb.astype(int) - b.rgb).mean() < 9
+
+
+@pytest.mark.parametrize(
+    ("matte", "mode"),
+    [
+        (_ring()[..., 3] // 255, "label map"),
+        (_ring()[..., 3].astype(np.uint16) * 257, "16 bits"),
+        (_ring()[..., 3], "8 bits"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_matte_beside_the_picture_takes_the_place_of_alpha(
+    tmp_path: Path, matte: np.ndarray, mode: str
+) -> None:
+    _write(tmp_path / "cutout/rings/images/a.png", _ring()[..., :3])
+    _write(tmp_path / "cutout/rings/masks/a.png", matte)
+    read = read_sources(tmp_path)[0].pictures[0].labels
+    want = _ring()[..., 3]
+    assert np.array_equal(read, want // 255 * 255 if mode == "label map" else want)
+
+
+def test_what_is_no_cut_out_or_background_is_skipped_with_its_reason(
+    cutouts: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = cutouts / "cutout" / "rings" / "images"
+    opaque = np.full((32, 32, 4), 255, np.uint8)
+    _write(images / "opaque.png", opaque)
+    _write(images / "photograph.png", opaque[..., :3])
+    _write(images / "other.png", _ring())
+    _write(cutouts / "cutout/rings/masks/other.png", np.zeros((20, 32), np.uint8))
+    (images / "broken.png").write_bytes(b"no picture")
+    _write(cutouts / "cutout/faint/images/a.png", _ring() // np.array((1, 1, 1, 3), np.uint8))
+    write_pair(cutouts / "background/masked", "images", "a", opaque[..., :3], opaque[..., 0])
+    (cutouts / "cutout_video" / "nothing").mkdir()
+    with caplog.at_level(logging.WARNING):
+        found = read_sources(cutouts)
+    assert [len(s.pictures) for s in found] == [2, 12, 2]
+    for line in (
+        "cutout/rings/opaque: a cut-out has transparent pixels around its object",
+        "cutout/rings/photograph: a cut-out needs an alpha channel, or a matte in masks/",
+        "cutout/rings/other: the matte is 32x20, the picture 32x32",
+        "cutout/rings/broken: the picture cannot be decoded",
+        "cutout/faint: every mask is empty",
+        "background/masked: a background shows no object to follow",
+        "cutout_video/nothing: no pictures (expected them in a folder frames)",
+    ):
+        assert line in caplog.text
+
+
+def test_backgrounds_alone_have_nothing_to_segment(cutouts: Path) -> None:
+    sets = read_sources(cutouts, SourceFilter(exclude_names=("cutout", "cutout_video")))
+    with pytest.raises(InputError, match="holds only backgrounds; add objects"):
+        PictureLibrary.build(sets, torch.device("cpu"))

@@ -103,7 +103,10 @@ def _sample(
     pictures = library.pictures[positions.to(device)].float()  # (B T, 4, H, W)
     count = source.shape[1]
     ids = torch.tensor([float(layer.object_id) for layer in layers], device=device)
-    pictures[:, 3] = pictures[:, 3] == ids.repeat_interleave(count)[:, None, None]
+    entries = [library.index.entries[int(layer.pictures[0])] for layer in layers]
+    matte = torch.tensor([entry.has_matte for entry in entries], device=device)
+    ids, matte = (x.repeat_interleave(count)[:, None, None] for x in (ids, matte))
+    pictures[:, 3] = torch.where(matte, pictures[:, 3] / 255, pictures[:, 3] == ids)
     extent = torch.tensor([pictures.shape[-1], pictures.shape[-2]], device=device)
     grid = (2 * source.flatten(0, 1).permute(0, 2, 3, 1) + 1) / extent - 1
     sampled = F.grid_sample(pictures, grid, align_corners=False).unflatten(0, (-1, count))

@@ -17,6 +17,7 @@ from .sources import SourcePicture, SourceSet
 
 _PLAIN_LEVELS = 6.0
 _PLAIN_SHARE = 0.6
+_IN_ORDER = ("video", "cutout_video")
 
 
 class Box(NamedTuple):
@@ -40,7 +41,9 @@ class Entry:
 
     size: Size
     boxes: dict[int, Box]
-    """By object id, only objects with a pixel."""
+    """By object id, only objects with a pixel; a cut-out with alpha is object 1."""
+    has_matte: bool = False
+    """Whether the fourth plane of the picture is alpha, not labels."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,21 @@ class Index:
     stills: tuple[int, ...]
     """Pictures that can be a whole scene."""
     cutouts: tuple[int, ...]
-    """Objects on a plain background, good only for pasting."""
+    """Objects on a plain or transparent background, good only for pasting."""
+    moving_cutouts: tuple[tuple[int, ...], ...] = ()
+    """Frames of each object with alpha that moves, in order; good only for pasting."""
+    backgrounds: tuple[int, ...] = ()
+    """Scenes without an object."""
+
+    @property
+    def has_objects(self) -> bool:
+        """Whether a scene has an object of its own."""
+        return bool(self.sequences or self.stills)
+
+    @property
+    def has_cutouts(self) -> bool:
+        """Whether there are objects good only for pasting."""
+        return bool(self.cutouts or self.moving_cutouts)
 
     def object_ids(self, picture: int) -> list[int]:
         """Ids of the objects in a picture, ascending."""
@@ -65,7 +82,8 @@ class PictureLibrary:
     """The pictures, and the index that clips are planned from."""
 
     pictures: Tensor
-    """(P, 4, H, W) uint8: RGB and label; smaller pictures stand in the upper left corner."""
+    """(P, 4, H, W) uint8: RGB and label, of cut-outs alpha; smaller pictures stand in the upper
+    left corner."""
     index: Index
 
     @classmethod
@@ -88,22 +106,53 @@ class PictureLibrary:
 
 def _index(sets: Sequence[SourceSet]) -> Index:
     entries: list[Entry] = []
-    sequences, stills, cutouts = [], [], []
+    sequences: list[tuple[int, ...]] = []
+    moving: list[tuple[int, ...]] = []
+    found: dict[str, list[int]] = {"still": [], "cutout": [], "background": []}
     for one in sets:
         positions = range(len(entries), len(entries) + len(one.pictures))
-        entries += [Entry(Size(*p.labels.shape), _boxes(p.labels)) for p in one.pictures]
-        if one.is_video:
-            sequences.append(tuple(positions))
+        entries += [_entry(p) for p in one.pictures]
+        if one.kind in _IN_ORDER:
+            (sequences if one.is_video else moving).append(tuple(positions))
             continue
-        usable = [(i, p) for i, p in zip(positions, one.pictures, strict=True) if entries[i].boxes]
-        cutouts += [i for i, p in usable if _is_plain(p)]
-        stills += [i for i, p in usable if not _is_plain(p)]
-    if not sequences and not stills:
+        for i, picture in zip(positions, one.pictures, strict=True):
+            if use := _use(one.kind, picture):
+                found[use].append(i)
+    index = Index(
+        tuple(entries), tuple(sequences), tuple(found["still"]), tuple(found["cutout"]),
+        tuple(moving), tuple(found["background"]),
+    )  # fmt: skip
+    _check_scenes(index)
+    return index
+
+
+def _use(kind: str, picture: SourcePicture) -> str | None:
+    """What a single picture is good for: "still", "cutout", "background", or nothing."""
+    if kind == "background":
+        return kind
+    if not picture.shows_object:
+        return None
+    return "cutout" if picture.has_matte or _is_plain(picture) else "still"
+
+
+def _check_scenes(index: Index) -> None:
+    if index.has_objects or (index.backgrounds and index.has_cutouts):
+        return
+    if index.backgrounds:
         raise InputError(
-            "the training data holds only objects on plain backgrounds; "
-            "add a sequence or photographs with masks as scenes"
+            "the training data holds only backgrounds; add objects: a sequence, photographs with "
+            "masks or cut-outs"
         )
-    return Index(tuple(entries), tuple(sequences), tuple(stills), tuple(cutouts))
+    raise InputError(
+        "the training data holds only objects on plain backgrounds; "
+        "add a sequence or photographs, with masks or as backgrounds"
+    )
+
+
+def _entry(picture: SourcePicture) -> Entry:
+    labels = picture.labels
+    boxes = _boxes((labels > 127).astype(np.uint8) if picture.has_matte else labels)
+    return Entry(Size(*labels.shape), boxes, picture.has_matte)
 
 
 def _boxes(labels: np.ndarray) -> dict[int, Box]:

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import FormatError
-from .sources import LICENSE_FILE, SourceFilter, SourcePicture, read_sources
+from .folders import LICENSE_FILE, PICTURE_FOLDERS
+from .sources import SourceFilter, SourcePicture, SourceSet, read_sources
 
 JPEG_QUALITY = 85
 
@@ -26,7 +27,7 @@ def pack(
 ) -> int:
     """Writes the usable pictures of a data folder as one .zip; its size in bytes.
 
-    Pictures become JPEG of a short side, masks PNG; the licenses of the sets go with them.
+    Pictures become JPEG of a short side, masks and mattes PNG; the licenses go with them.
 
     Args:
         source: folder as `read_sources` takes it.
@@ -45,7 +46,7 @@ def pack(
             for one in sets:
                 archive.writestr(f"{one.name}/{LICENSE_FILE}", one.license + "\n")
                 for picture in one.pictures:
-                    _add(archive, one.name, "frames" if one.is_video else "images", picture)
+                    _add(archive, one, picture)
         temporary.replace(target)
     except OSError as error:
         problem = f"cannot be written ({error.strerror or error}); check folder and space"
@@ -55,12 +56,13 @@ def pack(
     return target.stat().st_size
 
 
-def _add(archive: zipfile.ZipFile, folder: str, images: str, picture: SourcePicture) -> None:
+def _add(archive: zipfile.ZipFile, one: SourceSet, picture: SourcePicture) -> None:
     stem = Path(picture.name).name
     bgr = cv2.cvtColor(picture.rgb, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    archive.writestr(f"{folder}/{images}/{stem}.jpg", encoded.tobytes())
-    archive.writestr(f"{folder}/masks/{stem}.png", _png(picture.labels))
+    archive.writestr(f"{one.name}/{PICTURE_FOLDERS[one.kind]}/{stem}.jpg", encoded.tobytes())
+    if one.kind != "background":
+        archive.writestr(f"{one.name}/masks/{stem}.png", _png(picture.labels))
 
 
 def _png(labels: np.ndarray) -> bytes:

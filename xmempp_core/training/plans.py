@@ -25,6 +25,8 @@ _LOOK_ALIKE = 0.5
 _OTHER_OBJECT = 0.25
 _ABSENT = 0.2
 _GROWING = 0.3
+_BACKGROUND = 0.3
+"""Share of the clips whose scene is a picture without an object, where there are any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +100,17 @@ class ClipPlanner:
 
     def draw(self, targets: int) -> ClipPlan:
         """A plan with that many targets, the scene's own object usually among them."""
-        rng = self.rng
-        scene_is_target = rng.random() < (0.9 if targets == 1 else 0.75)
-        scene = self._scene(int(scene_is_target))
+        rng, index = self.rng, self.index
+        if index.backgrounds and (not index.has_objects or rng.random() < _BACKGROUND):
+            scene_is_target, scene = False, self._background()
+        else:
+            scene_is_target = rng.random() < (0.9 if targets == 1 else 0.75)
+            scene = self._scene(int(scene_is_target))
         pasted = [self._paste(self._cutout(), n) for n in range(1 + scene_is_target, targets + 1)]
         if rng.random() < _LOOK_ALIKE:
-            pasted.append(self._look_alike([scene, *pasted]))
+            pasted.append(
+                self._look_alike(pasted if self._is_background(scene) else [scene, *pasted])
+            )
         if rng.random() < _OTHER_OBJECT:
             pasted.append(self._paste(self._cutout(), 0))
         color, offset = self._colors()
@@ -116,7 +123,7 @@ class ClipPlanner:
         index, rng = self.index, self.rng
         filmed = bool(index.sequences) and rng.random() < (0.4 if index.stills else 0.65)
         if filmed:
-            pictures = self._sequence(8)
+            pictures = self._sequence(index.sequences, 8)
         else:
             pictures = np.full(self.frames, self._picture_with_object())
         still = not filmed
@@ -128,6 +135,21 @@ class ClipPlanner:
         every = np.ones(self.frames, bool)
         no_tint = np.zeros(3, np.float32)
         return Layer(pictures, object_id, target, matrices, elastic, part, every, no_tint, False)
+
+    def _background(self) -> Layer:
+        """A picture without an object under a camera that looks at a part of it."""
+        rng = self.rng
+        pictures = np.full(self.frames, rng.choice(self.index.backgrounds))
+        height, width = self.index.entries[int(pictures[0])].size
+        w, h = (max(1, round(side * log_uniform(rng, 0.3, 1))) for side in (width, height))
+        box = Box(int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1)), w, h, w * h)
+        matrices = self._camera(pictures, [box] * self.frames, True)
+        every, no_tint = np.ones(self.frames, bool), np.zeros(3, np.float32)
+        elastic = elastic_field(rng, self.size)
+        return Layer(pictures, 1, 0, matrices, elastic, self._whole, every, no_tint, False)
+
+    def _is_background(self, layer: Layer) -> bool:
+        return int(layer.pictures[0]) in self.index.backgrounds
 
     def _camera(self, pictures: np.ndarray, boxes: list[Box], still: bool) -> np.ndarray:
         """The crop of each frame: about the object, with the scene's own motion if it is still."""
@@ -164,10 +186,10 @@ class ClipPlanner:
     # ---- objects on top
     def _cutout(self) -> _Cutout:
         index, rng = self.index, self.rng
-        if index.cutouts and rng.random() < 0.4:
-            pictures = np.full(self.frames, rng.choice(index.cutouts))
+        if index.has_cutouts and (not index.has_objects or rng.random() < 0.4):
+            pictures = self._alone()
         elif index.sequences and (not index.stills or rng.random() < 0.5):
-            pictures = self._sequence(6)
+            pictures = self._sequence(index.sequences, 6)
         else:
             pictures = np.full(self.frames, self._picture_with_object())
         object_id = self._object_in(int(pictures[0]))
@@ -196,7 +218,9 @@ class ClipPlanner:
         tint = (rng.normal(0, 10, 3) * (rng.random() < 0.5)).astype(np.float32)
         visible = self._visible() if target else np.ones(frames, bool)
         elastic = elastic_field(rng, size)
-        shrunk = bool(rng.random() < 0.5)
+        # alpha has no fringe to hide, and thin things would vanish
+        has_matte = self.index.entries[int(cutout.pictures[0])].has_matte
+        shrunk = bool(rng.random() < 0.5) and not has_matte
         return Layer(
             cutout.pictures, cutout.object_id, target, matrices, elastic, cutout.part, visible,
             tint, shrunk,
@@ -219,10 +243,17 @@ class ClipPlanner:
         return np.array([a, b, -a * x - b * y], np.float32)
 
     # ---- pictures
-    def _sequence(self, longest_step: int) -> np.ndarray:
-        sequence = self.index.sequences[int(self.rng.integers(len(self.index.sequences)))]
+    def _sequence(self, sequences: Sequence[tuple[int, ...]], longest_step: int) -> np.ndarray:
+        sequence = sequences[int(self.rng.integers(len(sequences)))]
         places = neighbors(self.rng, len(sequence), self.frames, longest_step)
         return np.array(sequence)[places]
+
+    def _alone(self) -> np.ndarray:
+        """(T,) pictures of an object that is good only for pasting, still or in motion."""
+        index, rng = self.index, self.rng
+        if index.moving_cutouts and (not index.cutouts or rng.random() < 0.5):
+            return self._sequence(index.moving_cutouts, 4)
+        return np.full(self.frames, rng.choice(index.cutouts))
 
     def _picture_with_object(self) -> int:
         index, rng = self.index, self.rng

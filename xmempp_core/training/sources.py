@@ -1,19 +1,12 @@
-"""Training data on disk: folders or one packed zip file of pictures with masks.
+"""Training data as it is read: sets of pictures with label maps or mattes.
 
-Layout below the root (a folder, or a .zip that `pack` made)::
-
-    video/<sequence>/frames/*.jpg    video/<sequence>/masks/*.png
-    still/<set>/images/*.jpg         still/<set>/masks/*.png
-
-A mask is a label map (0 background, n object n) or binary (0 and 255). The license of a set is the
-first line of the nearest LICENSE.txt in its folder or a folder above it, or what the caller says.
+`training/folders.py` says how they lie on disk. A mask is a label map (0 background, n object n) or
+binary (0 and 255); that of a cut-out is a matte, and may be the picture's own alpha channel.
 """
 
 from __future__ import annotations
 
 import logging
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -21,27 +14,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from ..errors import FormatError, SettingsError
 from ..types import STRIDE
+from .decoding import read_bgr, read_labels, read_matte, read_rgba, shrink_cutout, shrunk_size
+from .folders import PICTURE_FOLDERS, Place, open_root, pairs_of, sets_below
 
 logger = logging.getLogger(__name__)
-
-UNKNOWN_LICENSE = "unknown"
-LICENSE_FILE = "LICENSE.txt"
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-_KINDS = {"video": "frames", "still": "images"}
-_UNREADABLE = (
-    *(OSError, ValueError, SyntaxError, Image.DecompressionBombError, cv2.error),
-    *(zipfile.BadZipFile, zlib.error),
-)
-"""What reading and decoding a broken file raises."""
-
-_MOST_VALUES = 32
-"""Values of a label map with white in it; beyond them its grays are soft edges, not objects."""
-
-Place = Path | zipfile.Path
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +32,14 @@ class SourcePicture:
     rgb: np.ndarray
     """(H, W, 3) uint8"""
     labels: np.ndarray
-    """(H, W) uint8, 0 background"""
+    """(H, W) uint8, 0 background; of a cut-out its alpha, 255 opaque"""
+    has_matte: bool = False
+    """Whether it is a cut-out, with alpha in place of labels."""
+
+    @property
+    def shows_object(self) -> bool:
+        """Whether a pixel belongs to an object, of a cut-out more than half."""
+        return bool((self.labels > (127 if self.has_matte else 0)).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +47,19 @@ class SourceSet:
     """The pictures of one sequence or of one set of stills, in order."""
 
     name: str
-    """"video/bear", "still/fluent_emoji_3d"."""
+    """"video/bear", "still/fluent_emoji_3d"; the kind is one of `PICTURE_FOLDERS`."""
     license: str
     pictures: tuple[SourcePicture, ...]
 
     @property
+    def kind(self) -> str:
+        """ "video", "still", "cutout", "cutout_video" or "background"."""
+        return self.name.split("/")[0]
+
+    @property
     def is_video(self) -> bool:
-        """Whether the pictures follow each other in time."""
-        return self.name.startswith("video/")
+        """Whether it is a filmed or rendered scene, frame by frame."""
+        return self.kind == "video"
 
 
 @dataclass(frozen=True)
@@ -127,13 +118,14 @@ def read_sources(
     place = open_root(root)
     skipped = Skipped()
     found = []
-    for name, folder, license_name in _sets(place):
+    for name, folder, license_name in sets_below(place):
         license_name = choice.license_of(name, license_name)
         if not choice.keeps(name, license_name):
             skipped.add(name, f"excluded (license {license_name})")
             continue
         pictures = tuple(_read_pictures(name, folder, short_side_pixels, skipped))
-        if any(picture.labels.any() for picture in pictures):
+        is_background = name.startswith("background/")
+        if pictures and (is_background or any(picture.shows_object for picture in pictures)):
             found.append(SourceSet(name, license_name, pictures))
         elif pictures:
             skipped.add(name, "every mask is empty")
@@ -143,67 +135,41 @@ def read_sources(
     return found
 
 
-def open_root(root: str | Path) -> Place:
-    """A folder, or the inside of a .zip file, as a path."""
-    path = Path(root)
-    if path.is_dir():
-        return path
-    if not zipfile.is_zipfile(path):
-        raise FormatError(path, "neither a folder nor a .zip file of training data")
-    return zipfile.Path(path)
-
-
-def pairs_of(folder: Place, images: str) -> list[tuple[Place, Place | None]]:
-    """Each picture of `folder/images` with the mask of the same stem in `folder/masks`, if any."""
-    masks = {Path(p.name).stem: p for p in _entries(folder / "masks")}
-    pictures = [p for p in _entries(folder / images) if Path(p.name).suffix.lower() in _PICTURES]
-    return [(p, masks.get(Path(p.name).stem)) for p in pictures]
-
-
-def _entries(folder: Place) -> list[Place]:
-    return sorted(folder.iterdir(), key=lambda p: p.name) if folder.is_dir() else []
-
-
 def _matches(name: str, pattern: str) -> bool:
     return fnmatch(name, pattern) or fnmatch(name, pattern.rstrip("/") + "/*")
-
-
-def _sets(root: Place) -> Iterator[tuple[str, Place, str]]:
-    top = _license_in(root, UNKNOWN_LICENSE)
-    for kind in _KINDS:
-        of_kind = _license_in(root / kind, top)
-        for folder in _entries(root / kind):
-            if folder.is_dir():
-                yield f"{kind}/{folder.name}", folder, _license_in(folder, of_kind)
-
-
-def _license_in(folder: Place, otherwise: str) -> str:
-    file = folder / LICENSE_FILE
-    if not file.is_file():
-        return otherwise
-    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[0].strip() if lines else otherwise
 
 
 def _read_pictures(
     set_name: str, folder: Place, short_side_pixels: int, skipped: Skipped
 ) -> Iterator[SourcePicture]:
     kind = set_name.split("/")[0]
-    pairs = pairs_of(folder, _KINDS[kind])
-    if kind == "video":  # plate.999 comes before plate.1000
-        pairs.sort(key=lambda pair: (len(Path(pair[0].name).stem), pair[0].name))
-    if not any(mask for _, mask in pairs):
-        skipped.add(set_name, "no picture has a mask (expected a folder masks beside the pictures)")
+    pairs = pairs_of(folder, kind)
+    if problem := _problem_of(kind, pairs):
+        skipped.add(set_name, problem)
         return
     for picture, mask in pairs:
         name = f"{set_name}/{Path(picture.name).stem}"
-        if mask is None:
-            skipped.add(name, "no mask")
-            continue
         try:
-            yield read_picture(name, picture, mask, short_side_pixels)
+            if kind.startswith("cutout"):
+                yield read_cutout(name, picture, mask, short_side_pixels)
+            elif kind == "background":
+                yield read_background(name, picture, short_side_pixels)
+            elif mask is None:
+                skipped.add(name, "no mask")
+            else:
+                yield read_picture(name, picture, mask, short_side_pixels)
         except FormatError as error:
             skipped.add(name, error.problem)
+
+
+def _problem_of(kind: str, pairs: Sequence[tuple[Place, Place | None]]) -> str | None:
+    """Why nothing of a set can be used, if so."""
+    has_masks = any(mask for _, mask in pairs)
+    if kind in ("video", "still") and not has_masks:
+        return "no picture has a mask (expected a folder masks beside the pictures)"
+    if kind == "background" and has_masks:
+        return "a background shows no object to follow; move the set to still/, or the masks away"
+    return None if pairs else f"no pictures (expected them in a folder {PICTURE_FOLDERS[kind]})"
 
 
 def read_picture(name: str, picture: Place, mask: Place, short_side_pixels: int) -> SourcePicture:
@@ -213,48 +179,54 @@ def read_picture(name: str, picture: Place, mask: Place, short_side_pixels: int)
         FormatError: a file cannot be decoded, the mask is a soft matte, or the two have different
             sizes or are too small.
     """
-    bgr, labels = _read_bgr(picture), _read_labels(mask)
+    bgr, labels = read_bgr(picture), read_labels(mask)
     if labels.shape != bgr.shape[:2]:
         got, want = labels.shape[::-1], bgr.shape[1::-1]
         raise FormatError(
             mask.name, f"the mask is {got[0]}x{got[1]}, the picture {want[0]}x{want[1]}"
         )
-    if min(labels.shape) < STRIDE:
-        raise FormatError(picture.name, f"the picture has a side of less than {STRIDE} pixels")
-    scale = min(1.0, short_side_pixels / min(labels.shape))
-    size = (round(labels.shape[1] * scale), round(labels.shape[0] * scale))
+    size = shrunk_size(picture, labels.shape, short_side_pixels)
     rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
     return SourcePicture(name, rgb, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))
 
 
-def _read_bgr(picture: Place) -> np.ndarray:
-    try:
-        encoded = np.frombuffer(picture.read_bytes(), np.uint8)
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR) if encoded.size else None
-    except _UNREADABLE as error:
-        raise FormatError(picture.name, _undecoded("picture", error)) from error
-    if bgr is None:
-        raise FormatError(picture.name, "the picture cannot be decoded")
-    return bgr
+def read_background(name: str, picture: Place, short_side_pixels: int) -> SourcePicture:
+    """A picture without an object, shrunk to a short side.
+
+    Raises:
+        FormatError: the file cannot be decoded or is too small.
+    """
+    bgr = read_bgr(picture)
+    size = shrunk_size(picture, bgr.shape[:2], short_side_pixels)
+    rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
+    return SourcePicture(name, rgb, np.zeros(rgb.shape[:2], np.uint8))
 
 
-def _read_labels(mask: Place) -> np.ndarray:
-    try:
-        with mask.open("rb") as file:
-            image = Image.open(file)
-            labels = np.array(image if image.mode in ("P", "L", "1") else image.convert("L"))
-    except _UNREADABLE as error:
-        raise FormatError(mask.name, _undecoded("mask", error)) from error
-    labels = labels.astype(np.uint8)
-    values = set(np.unique(labels).tolist())
-    if 255 in values and len(values) > _MOST_VALUES:
-        wanted = "expected a label map, or black and white without soft edges"
-        raise FormatError(mask.name, f"the mask has {len(values)} levels of gray; {wanted}")
-    return labels // 255 if values <= {0, 255} else labels
+def read_cutout(
+    name: str, picture: Place, mask: Place | None, short_side_pixels: int
+) -> SourcePicture:
+    """An object alone with its alpha, shrunk; its color goes on beyond its edge.
 
+    Args:
+        mask: a matte that takes the place of the picture's own alpha channel.
 
-def _undecoded(what: str, error: Exception) -> str:
-    return f"the {what} cannot be decoded ({' '.join(str(error).split())})"
+    Raises:
+        FormatError: a file cannot be decoded, there is neither a matte nor an alpha channel, both
+            differ in size, the picture is too small or has no transparent pixel.
+    """
+    rgb, alpha = read_rgba(picture)
+    alpha = alpha if mask is None else read_matte(mask)
+    if alpha is None:
+        raise FormatError(picture.name, "a cut-out needs an alpha channel, or a matte in masks/")
+    if alpha.shape != rgb.shape[:2]:
+        got, want = alpha.shape[::-1], rgb.shape[1::-1]
+        raise FormatError(
+            picture.name, f"the matte is {got[0]}x{got[1]}, the picture {want[0]}x{want[1]}"
+        )
+    if alpha.min() == 255:
+        raise FormatError(picture.name, "a cut-out has transparent pixels around its object")
+    size = shrunk_size(picture, alpha.shape, short_side_pixels)
+    return SourcePicture(name, *shrink_cutout(rgb, alpha, size), has_matte=True)
 
 
 def _nothing_left(skipped: Skipped) -> str:
