@@ -19,6 +19,8 @@ from pathlib import Path
 _OUT_OF_MEMORY_SIGNS = (
     "out of memory",
     "can't allocate memory",
+    "Cannot allocate memory",
+    "Insufficient memory",
     "not enough memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
@@ -89,7 +91,14 @@ class CapacityError(XMemError):
 def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out, on the GPU or the host.
 
-    Python raises MemoryError, PyTorch a RuntimeError that only its text tells apart on a CPU.
+    Python and FFmpeg raise MemoryError; PyTorch a RuntimeError, OpenCV, safetensors and the system
+    errors of their own, which only their text tells apart.
     """
-    said = isinstance(error, RuntimeError) and any(s in str(error) for s in _OUT_OF_MEMORY_SIGNS)
+    if isinstance(error, XMemError):
+        return False
+    has_own_text = isinstance(error, (RuntimeError, OSError)) or type(error).__name__ in (
+        "error",  # cv2.error
+        "SafetensorError",
+    )
+    said = has_own_text and any(sign in str(error) for sign in _OUT_OF_MEMORY_SIGNS)
     return said or isinstance(error, MemoryError)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import re
+import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,13 +18,15 @@ import pytest
 import torch
 from av.video.reformatter import VideoReformatter
 
-from xmempp_core.errors import FormatError, InputError
+from xmempp_core.errors import CapacityError, FormatError, InputError
+from xmempp_core.formats.frames import video_scan
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.formats.frames.video import VideoFrames
 from xmempp_core.formats.frames.video_decoder import VideoDecoder
 from xmempp_core.types import FrameSource
 
 WIDTH, HEIGHT = 64, 48
+CASES = Path(__file__).parents[1] / "data" / "cases"
 
 
 @dataclass(frozen=True)
@@ -135,11 +141,14 @@ def assert_any_order_equals(source: FrameSource, expected: list[torch.Tensor]) -
 
 
 @pytest.mark.parametrize("film", FILMS, ids=lambda film: film.name)
-def test_frames_in_any_order_equal_decoding_from_the_start(tmp_path: Path, film: Film) -> None:
+def test_frames_in_any_order_equal_decoding_from_the_start(
+    tmp_path: Path, film: Film, caplog: pytest.LogCaptureFixture
+) -> None:
     path = make_film(tmp_path, film)
     expected = decode_from_start(path)
     assert len(expected) == film.frames
     assert_any_order_equals(open_frames(path), expected)
+    assert "damaged" not in caplog.text
 
 
 @pytest.mark.parametrize("film", [f for f in FILMS if "open" in f.name], ids=lambda film: film.name)
@@ -404,3 +413,159 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     with pytest.raises(FormatError, match=r"notes\.mp4: cannot be read as a video \(.+\)"):
         open_frames(path)
+
+
+# ---- damage
+
+
+def test_a_stream_joined_of_two_is_read_and_the_damage_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = CASES / "F14_joined.ts"
+    expected = decode_from_start(path)
+    assert len(expected) == 20
+    source = open_frames(path)
+    source.frame(0)
+    assert not caplog.records, "nothing is said before the frames are read"
+    assert_any_order_equals(source, expected)
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "joined.ts: the file is damaged at frame 00007 to 00008; what is read" in caplog.text
+
+
+def packets_of(path: Path) -> list[tuple[int, int, int, bool]]:
+    """Byte, size, time and kind of each packet."""
+    with av.open(path) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        return [(p.pos, p.size, p.pts, p.is_keyframe) for p in packets]
+
+
+@pytest.mark.parametrize("options", ["bframes=3:b-adapt=0", "bframes=3:b-adapt=0:open-gop=1"])
+@pytest.mark.parametrize("hit", [9, 12, 17])
+def test_damage_that_the_decoder_hides_is_named_up_to_the_next_keyframe(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, options: str, hit: int
+) -> None:
+    film = Film("film.mp4", options=x264(options), frames=40)
+    whole = make_film(tmp_path, film)
+    before = list(open_frames(whole))
+    packets = packets_of(whole)
+    data = bytearray(whole.read_bytes())
+    pos, size, *_ = packets[hit]
+    data[pos + size // 2 : pos + size] = bytes(size - size // 2)
+    path = tmp_path / "hit.mp4"
+    path.write_bytes(data)
+    source = open_frames(path)
+    changed, refused = [], {}
+    for i in range(len(source)):
+        try:
+            if not torch.equal(source.frame(i), before[i]):
+                changed.append(i)
+        except FormatError as error:
+            refused[i] = str(error)
+    assert changed or refused
+    for i, sentence in refused.items():
+        assert f"frame {i:05d} cannot be decoded: damaged there" in sentence
+    assert len(refused) <= 1
+    named = [int(n) for n in re.findall(r"\d{5}", caplog.text)]
+    if not changed:  # nothing was predicted from the frame that is lost
+        return
+    assert min(named) <= min(changed)
+    assert max(changed) <= max(named)
+    keyframes = sorted(time for _, _, time, is_key in packets if is_key)
+    times = sorted(time for _, _, time, _ in packets)
+    next_key = next(time for time in keyframes if time > packets[hit][2])
+    assert max(named) < times.index(next_key)
+    assert len(caplog.records) == 1
+
+
+def test_a_film_cut_off_within_its_sound_is_refused(tmp_path: Path) -> None:
+    silent = make_film(tmp_path, Film("silent.mp4", frames=50))
+    path = tmp_path / "sound.mp4"
+    options = {"movflags": "faststart"}
+    with av.open(silent) as source, av.open(path, "w", options=options) as result:
+        copy = result.add_stream_from_template(source.streams.video[0])
+        sound = result.add_stream("aac", rate=48000, layout="mono")
+        pictures = [p for p in source.demux(video=0) if p.dts is not None]
+        for packet in [*pictures, *encode_silence(sound)]:
+            packet.stream = copy if packet in pictures else sound
+            result.mux(packet)
+    data = path.read_bytes()
+    last = max(pos + size for pos, size, *_ in packets_of(path))
+    for kept in range(last - 3000, last, 150):
+        path.write_bytes(data[:kept])
+        with pytest.raises(FormatError, match=r"sound\.mp4: is cut off after \d+ frames"):
+            open_frames(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "unknown"),
+    [("film.avi", b"FMP4", b"QQQQ"), ("film.mkv", b"V_MPEG4/ISO/ASP", b"V_MPEG9/ISO/ASP")],
+)
+def test_a_film_without_a_decoder_is_refused_by_its_codec(
+    tmp_path: Path, name: str, known: bytes, unknown: bytes
+) -> None:
+    path = make_film(tmp_path, Film(name, "mpeg4", frames=5))
+    path.write_bytes(path.read_bytes().replace(known, unknown))
+    expected = f"is a video of codec {unknown.decode()}, which cannot be decoded here; export"
+    with pytest.raises(FormatError, match=expected):
+        open_frames(path)
+
+
+# ---- one index for each file
+
+
+def count_scans(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    scanned: list[Path] = []
+    scan = video_scan._scan_packets
+
+    def counted(path: Path) -> object:
+        scanned.append(path)
+        return scan(path)
+
+    monkeypatch.setattr(video_scan, "_scan_packets", counted)
+    return scanned
+
+
+def test_a_file_is_indexed_once_however_often_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_film(tmp_path, Film("film.mp4"))
+    scanned = count_scans(monkeypatch)
+    expected = list(open_frames(path))
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        for frames in pool.map(lambda _: list(open_frames("film.mp4")), range(8)):
+            assert all(map(torch.equal, frames, expected))
+    assert len(scanned) == 1
+
+
+def test_a_file_that_changed_is_indexed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_film(tmp_path, Film("film.mp4", frames=10))
+    scanned = count_scans(monkeypatch)
+    assert len(open_frames(path)) == 10
+    make_film(tmp_path, Film("film.mp4", frames=12))
+    assert len(open_frames(path)) == 12
+    assert len(scanned) == 2
+
+
+def test_few_indexes_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video_scan._index.cache_clear()
+    whole = make_film(tmp_path, Film("film.mp4", frames=3))
+    for i in range(20):
+        open_frames(shutil.copyfile(whole, tmp_path / f"{i}.mp4"))
+    assert video_scan._index.cache_info().currsize == 8
+
+
+def test_running_out_of_memory_while_decoding_does_not_blame_the_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_frames(make_film(tmp_path, Film("film.mp4")))
+
+    def fail(*_: object) -> None:
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(VideoDecoder, "__next__", fail)
+    with pytest.raises(CapacityError, match=r"film\.mp4: there is not enough memory to read it"):
+        source.frame(20)

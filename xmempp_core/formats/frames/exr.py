@@ -9,44 +9,68 @@ import numpy as np
 import OpenEXR
 
 from ...errors import FormatError
+from ...paths import check_file
 from ...types import Size
+from .limits import check_pixels, memory_for
 
 
 def read_exr_header(path: Path) -> tuple[Size, bool]:
     """Size of the display window and whether the file has an alpha channel.
 
     Raises:
-        FormatError: the file is no OpenEXR file.
+        FormatError: the file is no OpenEXR file, or a window in it is too large.
     """
-    header = _open(path, header_only=True).header()
-    names = {channel.name for channel in header["channels"]}
-    return _window(header["displayWindow"])[1], "A" in names
+    parts = _open(path, header_only=True).parts
+    if not parts:
+        raise FormatError(path, "cannot be read as OpenEXR: it holds no part")
+    channels = [{channel.name for channel in part.header["channels"]} for part in parts]
+    for part in parts:  # reading a file reads all of its parts
+        for window in ("dataWindow", "displayWindow"):
+            check_pixels(path, _window(part.header[window])[1])
+    chosen = _part_with_colors(channels) or (0, ())
+    return _window(parts[chosen[0]].header["displayWindow"])[1], "A" in channels[chosen[0]]
 
 
 def read_exr(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
     """(H, W, 3) float32 RGB of the display window, black where the file holds no pixels.
 
-    The first part that has R, G and B is read, or else Y (grey) alone.
+    The first part that has R, G and B is read; only where none has, the first with Y (gray).
 
     Raises:
         FormatError: the file cannot be read or has neither R, G, B nor Y.
     """
-    parts = _open(path).parts
-    for part in parts:
-        channels = part.channels
-        names = ("Y", "Y", "Y") if "Y" in channels and "RY" not in channels else ("R", "G", "B")
-        if all(name in channels for name in names):
-            pixels = [channels[name].pixels for name in names]
-            return _in_display_window(path, pixels, part.header)
-    if not any(part.channels for part in parts):  # the library only prints what went wrong
-        raise FormatError(path, "cannot be read as OpenEXR: it is damaged or cut off")
-    found = ", ".join(sorted(name for part in parts for name in part.channels))
-    raise FormatError(path, f"has no channels R, G and B, only {found}; write the picture as RGB")
+    read_exr_header(path)
+    with memory_for(path):
+        parts = _open(path).parts
+        if not any(part.channels for part in parts):  # the library only prints what went wrong
+            raise FormatError(path, "cannot be read as OpenEXR: it is damaged or cut off")
+        chosen = _part_with_colors([set(part.channels) for part in parts])
+        if chosen is None:
+            found = ", ".join(sorted(name for part in parts for name in part.channels))
+            problem = f"has no channels R, G and B, only {found}; write the picture as RGB"
+            raise FormatError(path, problem)
+        part, names = parts[chosen[0]], chosen[1]
+        pixels = [part.channels[name].pixels for name in names]
+        return _in_display_window(path, pixels, part.header)
+
+
+def _part_with_colors(parts: list[set[str]]) -> tuple[int, tuple[str, ...]] | None:
+    """Number of the part to show and its three channels, from the channel names of all parts."""
+    for number, names in enumerate(parts):
+        if {"R", "G", "B"} <= names:
+            return number, ("R", "G", "B")
+    for number, names in enumerate(parts):
+        if "Y" in names and not {"RY", "BY"} & names:
+            return number, ("Y", "Y", "Y")
+    return None
 
 
 def _open(path: Path, *, header_only: bool = False) -> OpenEXR.File:
+    check_file(path)
     try:
         return OpenEXR.File(str(path), separate_channels=True, header_only=header_only)
+    except MemoryError:
+        raise
     except Exception as error:  # the binding raises RuntimeError, ValueError and its own
         raise FormatError(path, f"cannot be read as OpenEXR ({error})") from error
 

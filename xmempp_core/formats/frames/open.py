@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from ...errors import FormatError, InputError
+from ...paths import check_writable_text, path_kind, user_path
 from ...types import FrameSource
 from .arrays import ArrayFrames
 from .color import InputColorspace, check_colorspace
-from .images import is_image
+from .images import is_image, read_image_header
 from .listing import is_pattern
 from .numbering import index_of_number, parse_range
+from .picture_clips import open_animation, open_tiff_pages
 from .sequences import open_folder, open_pattern, open_still
 from .video import VideoFrames
 
@@ -32,7 +34,8 @@ def open_frames(
     """The frames of a shot, readable in any order.
 
     Args:
-        source: a video file, an image, a folder of images, a sequence pattern (`plate.####.png`,
+        source: a video file, an image (all its pictures if it is an animation or has pages), a
+            folder of images, a sequence pattern (`plate.####.png`,
             `plate.%04d.png`, `plate.1001-1100####.png`) or an array (T, H, W, 3).
         input_colorspace: what the values mean: "srgb", "linear", "log", or "auto": linear for
             OpenEXR, sRGB for all else.
@@ -51,19 +54,32 @@ def open_frames(
         raise InputError(
             f"frames cannot be read from a {kind}; give a path or an array (T, H, W, 3)"
         )
-    return _open_path(Path(fspath(source)).expanduser(), input_colorspace)
+    return _open_path(user_path(source), input_colorspace)
 
 
 def _open_path(path: Path, input_colorspace: InputColorspace) -> FrameSource:
-    if path.is_dir():
+    kind = path_kind(path)
+    if kind == "folder":
         return open_folder(path, input_colorspace)
-    if path.is_file():
-        if is_image(path):
-            return open_still(path, input_colorspace)
-        return VideoFrames(path, input_colorspace)
+    if kind == "file":
+        return (_open_image if is_image(path) else VideoFrames)(path, input_colorspace)
     if is_pattern(path):
         return open_pattern(path, input_colorspace)
     raise FormatError(path, "does not exist")
+
+
+def _open_image(path: Path, input_colorspace: InputColorspace) -> FrameSource:
+    """A shot of one frame, or of all the pictures in the file."""
+    check_writable_text(path.stem, path)
+    header = read_image_header(path)
+    if header is None or header.pictures == 1:
+        return open_still(path, input_colorspace)
+    suffix = path.suffix.lower()
+    if suffix == ".webp":
+        return open_animation(path, header, input_colorspace)
+    if suffix in (".tif", ".tiff"):
+        return open_tiff_pages(path, header, input_colorspace)
+    return VideoFrames(path, input_colorspace)  # an animated PNG, 8 or 16 bits
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:

@@ -11,10 +11,11 @@ from pathlib import Path
 from torch import Tensor
 
 from ...errors import FormatError
+from ...paths import check_writable_text
 from ...types import Size
 from .color import InputColorspace, check_colorspace
 from .fingerprints import fingerprint_files
-from .images import image_colorspace, read_image, read_image_header
+from .images import check_single, image_colorspace, read_image, read_image_header
 from .listing import NumberedFile, list_folder, list_pattern, numbered
 from .numbering import check_position
 
@@ -39,6 +40,8 @@ class ImageSequence:
     ) -> None:
         check_colorspace(input_colorspace)
         self._files = tuple(files)
+        for file in self._files:  # the names of files are those of the masks
+            check_writable_text(file.path.stem, file.path)
         self._input_colorspace = input_colorspace
         first = read_image(self._files[0].path, input_colorspace)
         self._size = Size(first.shape[0], first.shape[1])
@@ -93,14 +96,14 @@ class ImageSequence:
         return self.path(index).stem
 
     def _check_headers(self) -> None:
-        """Compares sizes as stored, which costs a few microseconds a file; notes alpha."""
-        first = read_image_header(self._files[0].path)
-        for _, path in self._files[1:]:
+        """Compares sizes without decoding, which costs little; notes alpha."""
+        for number, path in enumerate(file.path for file in self._files):
             header = read_image_header(path)
-            if first is not None and header is not None:
-                self._check_size(path, header.size, first.size)
-        if first is not None and first.has_alpha:
-            log.info("%s: the alpha channel is ignored", self._files[0].path)
+            check_single(path, header)
+            if header is not None and header.size != self._size:
+                self.frame(number)  # decoding has the last word
+            if number == 0 and header is not None and header.has_alpha:
+                log.info("%s: the alpha channel is ignored", path)
 
     def _check_size(self, path: Path, size: Size, expected: Size) -> None:
         if size != expected:

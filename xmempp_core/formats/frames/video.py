@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,10 @@ from ...errors import FormatError
 from ...types import Size
 from .color import Colorspace, InputColorspace, check_colorspace, to_display
 from .fingerprints import fingerprint_files
+from .limits import memory_for
 from .numbering import POSITION_DIGITS, check_position
 from .video_decoder import VideoDecoder
-from .video_index import (
-    Scan,
-    VideoIndex,
-    average_rate,
-    index_by_decoding,
-    index_by_packets,
-    scan_packets,
-    video_stream,
-)
+from .video_scan import indexed_film, packet_number
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +35,6 @@ DECODED_BYTES = 256 << 20
 """Most memory for decoded frames: 86 of 1080p, so that reading backward decodes a group once."""
 _BACKWARD_FRAMES = 16
 """Frames that reading backward decodes at once where the groups of pictures are shorter."""
-_PROBED_FRAMES = 8
 _SAMPLE_BYTES = 64 << 10
 
 
@@ -76,10 +67,14 @@ class VideoFrames:
         self._decoded_bytes = decoded_bytes
         self._lock = threading.RLock()
         self._reformatter = VideoReformatter()
-        scan = scan_packets(path)
-        self._index = _checked_index(path, scan)
-        self._frame_rate = average_rate(scan, self._index)
-        self._time_base = scan.time_base
+        film = indexed_film(path)
+        self._index, self._frame_rate, self._time_base = film.index, film.frame_rate, film.time_base
+        self._spoiled = [
+            self._index.spoiled_by(number)
+            for number, packet in enumerate(self._index.packets)
+            if packet.is_corrupt
+        ]
+        self._warned: set[range] = set()
         self._decoder = VideoDecoder(path, self._index)
         self._run: OrderedDict[int, VideoFrame] = OrderedDict()  # ascending positions
         self._last_read = 0
@@ -160,12 +155,30 @@ class VideoFrames:
 
     def _pixels(self, index: int) -> np.ndarray[Any, Any]:
         """(H, W, 3) uint8, or uint16 for more than 8 bits."""
-        with self._lock:
+        with self._lock, memory_for(self._path):
             frame = self._decoded(index)
             self._last_read = index
-            if frame.is_corrupt:
-                log.warning("%s: frame %s is damaged", self._path, self.name(index))
+            self._warn_if_spoiled(index)
             return np.ascontiguousarray(_upright(self._rgb(frame), frame))
+
+    def _warn_if_spoiled(self, index: int) -> None:
+        """Says once of each damage which frames it reaches, when the first of them is read."""
+        for frames in self._spoiled:
+            if index in frames and frames not in self._warned:
+                self._warned.add(frames)
+                names = " to ".join(dict.fromkeys([self.name(frames[0]), self.name(frames[-1])]))
+                log.warning(
+                    "%s: the file is damaged at frame %s; what is read there, up to the next "
+                    "keyframe, is the decoder's guess",
+                    self._path,
+                    names,
+                )
+
+    def _note_damage(self, packet: int) -> None:
+        """Keeps the frames that a packet reaches of which the decoder could not make everything."""
+        frames = self._index.spoiled_by(packet)
+        if not any(set(frames) <= set(known) for known in self._spoiled):
+            self._spoiled.append(frames)
 
     def _decoded(self, index: int) -> VideoFrame:
         if index in self._run:
@@ -177,6 +190,8 @@ class VideoFrames:
                 self._decoder.start(entry)
                 if self._decode_to(index):
                     return self._run[index]
+        except av.error.MemoryError:
+            raise
         except av.error.FFmpegError as error:
             raise FormatError(
                 self._path,
@@ -197,8 +212,13 @@ class VideoFrames:
     def _decode_to(self, index: int) -> bool:
         """Decodes into the run until a position is reached; False if it is passed by."""
         self._run.clear()
-        used_bytes = 0
+        used_bytes, expected = 0, None
         for position, frame in self._decoder:
+            for lost in range(position if expected is None else expected, position):
+                self._note_damage(self._index.packet_of(lost))
+            expected = position + 1
+            if frame.is_corrupt:
+                self._note_damage(packet_number(frame, self._index.packet_of(position)))
             self._run[position] = frame
             used_bytes += _decoded_bytes(frame)
             while used_bytes > self._decoded_bytes and len(self._run) > 1:
@@ -213,16 +233,6 @@ class VideoFrames:
         rgb = self._reformatter.reformat(frame, format="rgb48le" if is_deep else "rgb24")
         pixels = rgb.to_ndarray()
         return pixels.copy() if rgb is frame else pixels  # a kept frame is not handed out
-
-
-def _checked_index(path: Path, scan: Scan) -> VideoIndex:
-    """The index by packets if the first decoded frames bear it out, else by decoding."""
-    index = index_by_packets(scan)
-    if index is None or index.times is None:
-        return index_by_decoding(path, scan)
-    with video_stream(path) as (container, stream):
-        times = tuple(frame.pts for frame in islice(container.decode(stream), _PROBED_FRAMES))
-    return index if times == index.times[:_PROBED_FRAMES] else index_by_decoding(path, scan)
 
 
 def _decoded_bytes(frame: VideoFrame) -> int:

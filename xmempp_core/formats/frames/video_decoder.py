@@ -11,11 +11,14 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from .video_index import VideoIndex, first_video_stream, open_container
+from .video_index import VideoIndex
+from .video_scan import decode_packet, first_video_stream, open_container
 
 
 class VideoDecoder:
     """Yields (position, frame) in order, from where `start` put it.
+
+    The frame of a packet that cannot be decoded is left out.
 
     Args:
         path: the file.
@@ -100,8 +103,9 @@ class VideoDecoder:
     ) -> Iterator[tuple[int, VideoFrame]]:
         count = 0
         for packet in packets:
+            number = self._next_packet
             self._next_packet += 1
-            for frame in packet.decode():
+            for frame in decode_packet(packet, number, passed_over=True):
                 if self._index.times is None:
                     yield count, frame
                     count += 1
