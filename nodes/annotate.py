@@ -33,19 +33,23 @@ class AddAnnotation(io.ComfyNode):
             node_id="XMemPPAddAnnotation",
             display_name="Add Permanent Annotation",
             category=sockets.CATEGORY,
-            description="Says where an object is on one frame. Run, right-click the node > "
-            "Open in Mask Editor, paint the object, save, run again. Chain one node for each "
-            "object and frame.",
+            description="Says where an object is on one frame. Press the node's play button to see "
+            "the frame, right-click the node > Open in Mask Editor, paint the object, save, run. "
+            "Chain one node for each object and frame.",
             search_aliases=[
                 "paint mask",
                 "annotate frame",
                 "key mask",
+                "roto",
                 "roto keyframe",
                 "scribble",
             ],
             inputs=[
                 sockets.frames_input("The clip: a video, or a batch of images."),
-                sockets.frame_index_input("The frame to annotate, counted from 0."),
+                sockets.frame_index_input(
+                    "The frame to annotate, counted from 0. After a change press the play button "
+                    "above the node: it shows the frame without running the rest."
+                ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
@@ -64,8 +68,8 @@ class AddAnnotation(io.ComfyNode):
                 io.Boolean.Input(
                     "absent",
                     default=False,
-                    label_on="object is absent",
-                    label_off="object is here",
+                    label_on="not here",
+                    label_off="here",
                     tooltip="Says that the object is not on this frame: nothing needs painting.",
                 ),
                 io.String.Input(

@@ -33,7 +33,7 @@ class TrackToMask(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Makes a MASK batch of a track, for any node that takes masks. "
             "Linking it later does not propagate again.",
-            search_aliases=["get mask", "matte", "select object", "masks from track"],
+            search_aliases=["get mask", "mask video", "matte", "roto matte", "select object"],
             inputs=[
                 sockets.Track.Input("track", tooltip="From Propagate Masks or Load Track."),
                 io.String.Input(
@@ -91,7 +91,13 @@ class TrackPreview(io.ComfyNode):
             display_name="Preview Track",
             category=sockets.CATEGORY,
             description="Plays the clip with the masks drawn over it. Nothing is kept.",
-            search_aliases=["show masks", "overlay video", "play track", "check matte"],
+            search_aliases=[
+                "show masks",
+                "mask video",
+                "overlay video",
+                "play track",
+                "check matte",
+            ],
             inputs=[
                 sockets.Track.Input("track", tooltip="From Propagate Masks or Load Track."),
                 sockets.frames_input("The clip the track was made from."),

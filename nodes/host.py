@@ -31,7 +31,6 @@ MODEL_FOLDER = "xmem"
 MODEL_SUFFIXES = {".pth", ".pt", ".safetensors"}
 PREVIEW_EVERY_SECONDS = 2.0
 PREVIEW_MAX_SIDE = 512
-OVERVIEW_MAX_SIDE = 1024
 
 
 def register_model_folder() -> None:
@@ -152,18 +151,6 @@ class Progress:
             preview = ("JPEG", picture(), PREVIEW_MAX_SIDE)
             self._next_picture = time.monotonic() + PREVIEW_EVERY_SECONDS
         self._bar.update_absolute(done, total, preview)
-
-
-def leave_preview(picture: Tensor) -> None:
-    """Makes a picture (H, W, 3) uint8 the last preview of the node.
-
-    The editor goes on showing the last preview instead of what the node returns.
-    """
-    from comfy.utils import ProgressBar
-    from PIL import Image
-
-    image = Image.fromarray(picture.cpu().numpy())
-    ProgressBar(1).update_absolute(1, preview=("JPEG", image, OVERVIEW_MAX_SIDE))
 
 
 @contextmanager

@@ -92,7 +92,14 @@ class LoadModel(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Loads the network that carries masks through a clip. The small bundled "
             "one works at once; larger ones come from models/xmem or are downloaded on request.",
-            search_aliases=["xmem", "xmem++", "video object segmentation", "mask tracking model"],
+            search_aliases=[
+                "xmem",
+                "xmem++",
+                "roto model",
+                "mask video model",
+                "video object segmentation",
+                "mask tracking model",
+            ],
             inputs=[
                 io.Combo.Input(
                     "model",

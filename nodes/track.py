@@ -42,7 +42,15 @@ class Propagate(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Carries the annotated masks through the whole clip. Annotated frames come "
             "back exactly as annotated; run again after each new annotation.",
-            search_aliases=["track masks", "video segmentation", "rotoscope", "xmem", "vos"],
+            search_aliases=[
+                "mask video",
+                "roto",
+                "rotoscope",
+                "track masks",
+                "video segmentation",
+                "xmem",
+                "vos",
+            ],
             inputs=[
                 sockets.Model.Input("model", tooltip="From Load XMem++."),
                 sockets.frames_input("The clip: a video, or a batch of images."),
@@ -73,9 +81,7 @@ class Propagate(io.ComfyNode):
             return io.NodeOutput(host.blocked(), ui=ask_to_paint(cls.hidden.unique_id))
         source = convert.frames_of(frames)
         track = propagated(model, source, annotations, settings_of(values), augment)
-        picture = draw.overview(track, source)
-        host.leave_preview(picture)
-        return io.NodeOutput(track, ui=host.show_pictures([picture]))
+        return io.NodeOutput(track, ui=host.show_pictures([draw.overview(track, source)]))
 
 
 def ask_to_paint(node_id: str | None) -> dict[str, Any]:

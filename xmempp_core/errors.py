@@ -29,6 +29,10 @@ _OUT_OF_MEMORY_SIGNS = (
 class XMemError(Exception):
     """The root: catching it catches everything the package raises on purpose."""
 
+    def __init_subclass__(cls) -> None:
+        # tools show the full name before the sentence; a pack's folder would hide the sentence
+        cls.__module__ = "xmempp_core"
+
 
 class InputError(XMemError, ValueError):
     """An argument cannot be used; the message says what is allowed."""

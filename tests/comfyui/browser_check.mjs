@@ -20,8 +20,8 @@ for (let i = 2; i < process.argv.length; i++) {
 }
 const isVue = options.mode === 'vue';
 const FRONTEND_ONLY = ['Note', 'MarkdownNote', 'Reroute', 'PrimitiveNode'];
-const CANNOT_RUN = ['7_sam3_start']; // needs the weights of SAM 3
-const PAINTED = '1_quick_start';
+const CANNOT_RUN = ['11_sam3_start']; // needs the weights of SAM 3
+const PAINTED = '02_quick_start';
 const PAINT_NODE = 'XMemPPAddAnnotation';
 // Color of object 3 in the palette of label maps.
 const PAINT_COLOR = [128, 128, 0];
@@ -245,7 +245,119 @@ async function checkServed() {
     note(`help, translations and templates of ${ours.length} nodes are served`);
 }
 
+/** What a node shows: pictures on the page in Vue, pictures of the node on the canvas, its line. */
+const shows = (type) => page.evaluate(([type, isVue]) => {
+  const node = app.graph._nodes.find((n) => n.type === type);
+  const element = document.querySelector(`[data-node-id="${node.id}"]`);
+  const count = isVue ? element.querySelectorAll('img').length : (node.imgs ?? []).length;
+  const line = node.widgets.find((widget) => widget.name === '$$node-text-preview');
+  return { pictures: count, line: line?.value ?? '' };
+}, [type, isVue]);
+
+const setFrame = (frame) => page.evaluate(([type, frame]) => {
+  const node = app.graph._nodes.find((n) => n.type === type);
+  node.widgets.find((widget) => widget.name === 'frame_index').value = frame;
+}, [PAINT_NODE, frame]);
+
+/** Runs what must be refused; the text of the error. */
+async function runRefused() {
+  const before = Object.keys(await history());
+  await page.evaluate(() => app.queuePrompt(0));
+  for (const end = Date.now() + TIMEOUT_MS; Date.now() < end;) {
+    const entries = Object.entries(await history()).filter(([id]) => !before.includes(id));
+    const status = entries[0]?.[1].status;
+    if (status?.status_str) {
+      await page.waitForTimeout(3000);
+      const error = status.messages.find(([kind]) => kind === 'execution_error')?.[1];
+      await screenshot('refused');
+      await page.keyboard.press('Escape');
+      await page.waitForTimeout(800);
+      return error ? `${error.exception_type}: ${error.exception_message}` : '';
+    }
+    await page.waitForTimeout(500);
+  }
+  return '';
+}
+
+/** One picture on a node that ran, none and no old line on one that failed; paint knows its frame. */
+async function checkPictures() {
+  const expect = async (what, type, pictures, line) => {
+    const got = await shows(type);
+    if (got.pictures !== pictures || got.line.startsWith(line) === false || (!line && got.line))
+      fail(`${what}: ${type} shows ${JSON.stringify(got)}`);
+    else note(`${what}: ${type} shows ${pictures} picture(s)${line && ' and its line'}`);
+  };
+  await expect('after a pass', 'XMemPPPropagate', 1, '');
+  await setFrame(30);
+  const error = await runRefused();
+  if (!/^xmempp_core.InputError: the paint .* was made on frame 60, and frame_index is 30/.test(error))
+    fail(`paint of another frame was not refused: ${error}`);
+  else note(`refused: ${error}`);
+  await expect('after a refusal', PAINT_NODE, 0, '');
+  await setFrame(60);
+  // nothing annotated: the line appears, and goes when it is no longer true
+  const link = await page.evaluate((type) => {
+    const node = app.graph._nodes.find((n) => n.type === type);
+    const slot = node.inputs.findIndex((input) => input.name === 'annotations');
+    const image = node.widgets.find((widget) => widget.name === 'image');
+    const kept = image.value;
+    node.disconnectInput(slot);
+    image.value = '';
+    return [slot, kept];
+  }, PAINT_NODE);
+  await page.evaluate(() => {
+    const saver = app.graph._nodes.find((n) => n.type === 'XMemPPSaveAnnotations');
+    app.graph.remove(saver);
+  });
+  await run('nothing annotated');
+  await expect('nothing annotated', 'XMemPPPropagate', 0, 'Nothing is annotated yet');
+  await fit();
+  await screenshot('nothing_annotated');
+  await page.evaluate(([type, [slot, kept]]) => {
+    const node = app.graph._nodes.find((n) => n.type === type);
+    node.widgets.find((widget) => widget.name === 'image').value = kept;
+  }, [PAINT_NODE, link]);
+  await run('annotated again');
+  await expect('annotated again', 'XMemPPPropagate', 1, '');
+  await fit();
+  await screenshot('annotated_again');
+}
+
+/** Titles of the templates that the template browser finds. */
+async function foundTemplates(words) {
+  await page.evaluate(() => app.extensionManager.command.execute('Comfy.BrowseTemplates'));
+  const search = page.locator('[role=dialog] input[type=text], [role=dialog] input[type=search]').first();
+  await search.waitFor();
+  await search.fill(words);
+  await page.waitForTimeout(1500);
+  const text = await page.evaluate(() =>
+    document.querySelector('[role=dialog]').innerText);
+  await screenshot(`templates_${words}`);
+  await page.keyboard.press('Escape');
+  await page.waitForTimeout(800);
+  return text;
+}
+
+/** Workflows and nodes are found by the words that artists use. */
+async function checkFound() {
+  const entries = JSON.parse(fs.readFileSync(
+    new URL('../../web/js/templates.json', import.meta.url), 'utf8'));
+  for (const words of ['xmem', 'roto']) {
+    const text = await foundTemplates(words);
+    const missing = entries.filter((entry) => !text.includes(entry.en.title));
+    if (missing.length) fail(`templates not found by ${words}: ${missing.map((one) => one.name)}`);
+    else note(`all templates are found by ${words}`);
+  }
+  for (const words of ['mask video', 'roto', 'xmem']) {
+    const names = await page.evaluate((words) => app.extensionManager._p._s.get('nodeDef')
+      .nodeSearchService.searchNode(words).slice(0, 12).map((one) => one.name), words);
+    if (!names.includes('XMemPPPropagate')) fail(`nodes found by ${words}: ${names}`);
+    else note(`Propagate Masks is found by ${words}`);
+  }
+}
+
 await checkServed();
+await checkFound();
 for (const file of files) {
   const name = path.basename(file, '.json');
   const json = JSON.parse(fs.readFileSync(file, 'utf8'));
@@ -272,6 +384,7 @@ for (const file of files) {
     if (String(painted) !== String(PAINT_COLOR) || String(beside) === String(PAINT_COLOR))
       fail(`the paint is not the annotation: ${painted} where painted, ${beside} beside`);
     else note('the painted mask became the annotation of object 3');
+    await checkPictures();
     await page.evaluate(() => {
       const loader = LiteGraph.createNode('XMemPPLoadAnnotations');
       loader.pos = [0, 900];

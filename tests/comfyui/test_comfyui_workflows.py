@@ -15,33 +15,33 @@ from graphs import Graph
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
 # The real SAM 3 cannot be had here; its workflow runs with the node of the test pack in its place.
-NAMES = sorted(p.stem for p in WORKFLOWS.glob("*.json") if p.stem != "7_sam3_start")
+NAMES = sorted(p.stem for p in WORKFLOWS.glob("*.json") if p.stem != "11_sam3_start")
 SMALL = 96
 """Internal size for tests, to be done in seconds."""
 
 
 # What the tests look at, by workflow: label and class of the node, output; the first of its class.
 SINKS = {
-    "1_quick_start": (
+    "02_quick_start": (
         ("track", "XMemPPPropagate", 0),
         ("set", "XMemPPAddAnnotation", 0),
     ),
-    "2_xmem_loop": (
+    "03_xmem_loop": (
         ("pictures", "XMemPPSelectCandidates", 0),
         ("text", "XMemPPSelectCandidates", 2),
     ),
-    "3_several_objects": (
+    "04_several_objects": (
         ("bunny", "Matte of the bunny", 0),
         ("boulder", "Matte of the boulder", 0),
     ),
-    "4_label_maps": (("made", "XMemPPPropagate", 0), ("loaded", "XMemPPLoadTrack", 0)),
-    "5_into_generation": (
+    "05_label_maps": (("made", "XMemPPPropagate", 0), ("loaded", "XMemPPLoadTrack", 0)),
+    "10_into_generation": (
         ("masks", "FeatherMask", 0),
         ("latent", "SetLatentNoiseMask", 0),
         ("picture", "ImageCompositeMasked", 0),
     ),
-    "6_negative_annotation": (("track", "XMemPPPropagate", 0),),
-    "7_sam3_start_fake": (
+    "06_negative_annotation": (("track", "XMemPPPropagate", 0),),
+    "11_sam3_start_fake": (
         ("found", "XMemPPAnnotationsFromMasks", 0),
         ("masks", "XMemPPTrackToMask", 0),
     ),
@@ -98,7 +98,7 @@ def test_a_shipped_workflow_runs_and_shows_its_pictures(bed, ran, name):
 
 
 def test_the_quick_start_follows_the_bunny_and_plays_all_frames(bed, ran):
-    result, received = ran("1_quick_start")
+    result, received = ran("02_quick_start")
     track = received["track"]
     assert len(track) == 132
     assert track.object_ids == (1, 2)
@@ -109,14 +109,14 @@ def test_the_quick_start_follows_the_bunny_and_plays_all_frames(bed, ran):
 
 
 def test_annotated_frames_come_back_exactly(ran):
-    track, annotations = (ran("1_quick_start")[1][label] for label in ("track", "set"))
+    track, annotations = (ran("02_quick_start")[1][label] for label in ("track", "set"))
     assert annotations.frame_indices == (12, 60, 122)
     for one in annotations:
         assert torch.equal(track.label_map(one.frame_index), one.label_map())
 
 
 def test_the_loop_proposes_frames_far_from_the_annotated_one(ran):
-    received = ran("2_xmem_loop")[1]
+    received = ran("03_xmem_loop")[1]
     assert received["pictures"].shape == (2, 720, 1280, 3)
     numbers = [int(line.split()[1]) for line in received["text"].splitlines()]
     assert len(set(numbers)) == 2
@@ -124,7 +124,7 @@ def test_the_loop_proposes_frames_far_from_the_annotated_one(ran):
 
 
 def test_mattes_of_two_objects_do_not_overlap(ran):
-    bunny, boulder = (ran("3_several_objects")[1][label] for label in ("bunny", "boulder"))
+    bunny, boulder = (ran("04_several_objects")[1][label] for label in ("bunny", "boulder"))
     assert bunny.shape == boulder.shape == (24, 720, 1280)
     assert 0 < bunny.mean() < 1
     assert 0 < boulder.mean() < 1
@@ -132,14 +132,14 @@ def test_mattes_of_two_objects_do_not_overlap(ran):
 
 
 def test_a_track_that_went_to_disk_and_back_gives_the_same_masks(ran):
-    made, loaded = (ran("4_label_maps")[1][label] for label in ("made", "loaded"))
+    made, loaded = (ran("05_label_maps")[1][label] for label in ("made", "loaded"))
     assert made is not loaded
     for frame_index in (0, 60, 131):
         assert torch.equal(made.label_map(frame_index), loaded.label_map(frame_index))
 
 
 def test_the_masks_drive_core_nodes(ran):
-    received = ran("5_into_generation")[1]
+    received = ran("10_into_generation")[1]
     assert received["masks"].shape == (4, 720, 1280)
     assert received["latent"]["noise_mask"].shape[-2:] == (720, 1280)
     corner = received["picture"][:, -1, -1]
@@ -147,13 +147,13 @@ def test_the_masks_drive_core_nodes(ran):
 
 
 def test_the_negative_annotation_empties_its_frames(ran):
-    track = ran("6_negative_annotation")[1]["track"]
+    track = ran("06_negative_annotation")[1]["track"]
     assert not any((track.label_map(i) == 1).any() for i in range(6))
     assert (track.label_map(12) == 1).any()
 
 
 def test_the_sam3_track_becomes_annotations_of_the_chosen_frames(ran):
-    found, masks = (ran("7_sam3_start_fake")[1][label] for label in ("found", "masks"))
+    found, masks = (ran("11_sam3_start_fake")[1][label] for label in ("found", "masks"))
     assert found.frame_indices == (0, 12, 24)
     for one in found:
         sent = masks[one.frame_index] > 0.5
@@ -161,7 +161,7 @@ def test_the_sam3_track_becomes_annotations_of_the_chosen_frames(ran):
 
 
 def test_a_second_run_takes_everything_from_the_cache(bed):
-    graph = shrunk("1_quick_start")
+    graph = shrunk("02_quick_start")
     for node in graph.values():
         if node["class_type"] == "XMemPPPropagate":
             node["inputs"]["internal_size"] = 32

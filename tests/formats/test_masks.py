@@ -263,17 +263,27 @@ def test_a_map_of_no_frame_and_two_maps_of_one_are_refused(tmp_path: Path) -> No
         load_annotations(tmp_path, SHOT)
 
 
-def test_the_demo_maps_fit_the_film(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_demo_maps_fit_the_film_and_need_no_word(caplog: pytest.LogCaptureFixture) -> None:
     film = numbered_shot(132, Size(720, 1280))
     with caplog.at_level(logging.WARNING):
         annotations = load_annotations(DEMO, film)
     assert annotations.frame_indices == (12, 60, 122)
     assert annotations.object_ids == (1, 2)
-    assert caplog.messages == [f"{DEMO}: 3 label maps of 854x480 scaled to the frames' 1280x720"]
+    assert caplog.messages == []
+    assert torch.equal(annotations.at(60).label_map(), read_label_map(DEMO / "00060.png"))
+
+
+def test_maps_of_another_size_are_scaled_to_the_nearest_pixel_and_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = read_label_map(DEMO / "00060.png")[:480, :854]
+    write_label_map(tmp_path / "00060.png", labels)
+    with caplog.at_level(logging.WARNING):
+        annotations = load_annotations(tmp_path, numbered_shot(132, Size(720, 1280)))
+    assert caplog.messages == [f"{tmp_path}: 1 label map of 854x480 scaled to the frames' 1280x720"]
     rows = (2 * torch.arange(720) + 1) * 480 // (2 * 720)
     columns = (2 * torch.arange(1280) + 1) * 854 // (2 * 1280)
-    nearest = read_label_map(DEMO / "00060.png")[rows][:, columns]
-    assert torch.equal(annotations.at(60).label_map(), nearest)
+    assert torch.equal(annotations.at(60).label_map(), labels[rows][:, columns])
 
 
 def test_other_proportions_are_refused_with_both_sizes() -> None:

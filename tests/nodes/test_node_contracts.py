@@ -94,6 +94,12 @@ def test_every_input_and_output_explains_itself(nodes):
             assert one.declared.get("tooltip"), f"{name}.{one.id} has no tooltip"
 
 
+@pytest.mark.parametrize("word", ["roto", "mask video", "xmem"])
+def test_the_nodes_to_begin_with_are_found_by_the_words_of_artists(nodes, word):
+    for name in {"xmem": ("XMemPPLoadModel", "XMemPPPropagate")}.get(word, ("XMemPPPropagate",)):
+        assert any(alias.startswith(word) for alias in nodes[name].define_schema().search_aliases)
+
+
 def test_english_texts_and_help_pages_say_what_the_nodes_say(nodes):
     english = json.loads((ROOT / "locales/en/nodeDefs.json").read_text(encoding="utf-8"))
     for name, node in nodes.items():

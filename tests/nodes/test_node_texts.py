@@ -87,3 +87,16 @@ def test_the_registrys_own_lint_finds_nothing():
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_every_workflow_has_a_title_and_words_to_be_found_by_in_the_order_of_their_names():
+    listed = json.loads((ROOT / "web/js/templates.json").read_text(encoding="utf-8"))
+    names = [one["name"] for one in listed]
+    assert names == sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+    for one in listed:
+        for language in ("en", "zh", "ja"):
+            texts = one[language]
+            words = " ".join([texts["title"], texts["description"], *one["tags"]]).lower()
+            assert "xmem" in words, one["name"]
+            assert "roto" in words, one["name"]
+        assert len({one[language]["title"] for language in ("en", "zh", "ja")}) == 3

@@ -216,7 +216,7 @@ def quick_start() -> Workflow:
     w = Workflow()
     w.note(
         (-360, 0),
-        (320, 420),
+        (320, 480),
         """
 ### Quick start
 
@@ -224,6 +224,9 @@ def quick_start() -> Workflow:
 2. Right-click **Add Permanent Annotation** > **Open in Mask Editor**, paint something on the frame,
    for example the grey stone beside the boulder. **Save**.
 3. Press **Run** again: what you painted is now object 3, on every frame.
+
+**Another frame**: change `frame_index`, select the node and press the **play button** above it.
+It shows the frame and runs nothing else.
 
 **Your own clip**: put *Load Video* in place of *Load Demo Shot*, and link nothing to the
 `annotations` input: what you paint is then the first annotation.
@@ -259,15 +262,16 @@ def xmem_loop() -> Workflow:
     w = Workflow()
     w.note(
         (-360, 0),
-        (320, 460),
+        (320, 520),
         """
 ### The XMem++ loop
 
 1. **Annotate** one frame (here frame 12 of the demo; the other two are taken out).
 2. **Propagate** it through the clip.
 3. **Select Annotation Candidates** shows the frames that look least like what is annotated.
-4. **Annotate those**: set `frame_index` of the two nodes on the right to the proposed numbers, run,
-   paint the object in the mask editor (right-click the node), save.
+4. **Annotate those**: set `frame_index` of the two nodes on the right to the proposed numbers.
+   Select each and press the **play button** above it: it shows its frame and runs no pass. Paint
+   the object in the mask editor (right-click the node), save.
 5. **Propagate** again. Frames that did not change are not encoded again.
 
 Repeat 3 to 5 until it is right. Every annotated frame comes back exactly as annotated.
@@ -663,13 +667,13 @@ SAM 3 gives objects no numbers: they become `object_id`, `object_id` + 1, ...
 
 
 WORKFLOWS = {
-    "1_quick_start": quick_start,
-    "2_xmem_loop": xmem_loop,
-    "3_several_objects": several_objects,
-    "4_label_maps": label_maps,
-    "5_into_generation": into_generation,
-    "6_negative_annotation": negative_annotation,
-    "7_sam3_start": lambda: sam3_start(fake=False),
+    "02_quick_start": quick_start,
+    "03_xmem_loop": xmem_loop,
+    "04_several_objects": several_objects,
+    "05_label_maps": label_maps,
+    "06_negative_annotation": negative_annotation,
+    "10_into_generation": into_generation,
+    "11_sam3_start": lambda: sam3_start(fake=False),
 }
 
 
@@ -683,7 +687,7 @@ def main() -> None:
         ],
         "outputs": [["track_data", "SAM3_TRACK_DATA"]],
     }
-    _write(HERE / "7_sam3_start_fake.json", sam3_start(fake=True).api_format())
+    _write(HERE / "11_sam3_start_fake.json", sam3_start(fake=True).api_format())
 
 
 if __name__ == "__main__":

@@ -57,15 +57,15 @@ def thumbnails(track: core.Track, source: core.FrameSource) -> dict[str, Tensor]
     four = [core.burn_in(shown(i), str(i), marked=i == 12) for i in (12, 39, 64, 110)]
     labels = np.array(core.PALETTE, np.uint8)[track.label_map(60).numpy()]
     return {
-        "1_quick_start": shown(60),
-        "2_xmem_loop": torch.cat([torch.cat(four[:2], 1), torch.cat(four[2:], 1)], 0),
-        "3_several_objects": _halves(matte(1), matte(2)),
-        "4_label_maps": _halves(torch.from_numpy(labels), shown(60)),
-        "5_into_generation": _on_color(source.frame(12), track.label_map(12) == 1),
-        "6_negative_annotation": _halves(
+        "02_quick_start": shown(60),
+        "03_xmem_loop": torch.cat([torch.cat(four[:2], 1), torch.cat(four[2:], 1)], 0),
+        "04_several_objects": _halves(matte(1), matte(2)),
+        "05_label_maps": _halves(torch.from_numpy(labels), shown(60)),
+        "10_into_generation": _on_color(source.frame(12), track.label_map(12) == 1),
+        "06_negative_annotation": _halves(
             core.burn_in(source.frame(3), "3: not here"), core.burn_in(shown(60), "60")
         ),
-        "7_sam3_start": core.burn_in(shown(90), '"bunny"'),
+        "11_sam3_start": core.burn_in(shown(90), '"bunny"'),
     }
 
 
