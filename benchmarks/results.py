@@ -64,13 +64,13 @@ def main() -> None:
     lines = []
     for case in CASES:
         clip = open_dataset(options.data / case.data, sequences=_names(case))[0]
-        track = _track(network, network.info, clip, case, settings)
+        track = _track(network, clip, case, settings)
         lines.append(_row(clip, case, track))
         print(lines[-1], flush=True)
         if case.picture:
             sheet = track_contact_sheet(track, clip.source)
             write_sheet(options.output / "images" / f"{case.picture}.jpg", sheet)
-    correlation = _confidence(network, network.info, options.data)
+    correlation = _confidence(network, options.data)
     text = _page(network.info, lines, correlation)
     (options.output / "results.md").write_text(text, encoding="utf-8")
 
@@ -87,18 +87,13 @@ def _names(case: Case) -> tuple[str, ...]:
     return () if case.data == case.sequence else (case.sequence,)
 
 
-def _track(
-    network: Network, model: ModelInfo, clip: Clip, case: Case, settings: PropagationSettings
-) -> Track:
+def _track(network: Network, clip: Clip, case: Case, settings: PropagationSettings) -> Track:
     annotations = clip.annotations(case.annotated)
     if case.absent_object is not None:
         nothing = torch.zeros(1, *clip.source.size, dtype=torch.bool)
         absent = Annotation(case.annotated[0], (case.absent_object,), nothing)
         annotations = annotations.with_annotation(absent)
-    result = propagate(network, clip.source, annotations, settings)
-    return Track.collect(
-        result, source=clip.source, annotations=annotations, settings=settings, model=model
-    )
+    return Track.collect(propagate(network, clip.source, annotations, settings))
 
 
 def _row(clip: Clip, case: Case, track: Track) -> str:
@@ -112,13 +107,13 @@ def _row(clip: Clip, case: Case, track: Track) -> str:
     return f"| {case.sequence} | {annotated} | {measured} | {score.j:.3f} | {score.f:.3f} |"
 
 
-def _confidence(network: Network, model: ModelInfo, data: Path) -> tuple[float, int]:
+def _confidence(network: Network, data: Path) -> tuple[float, int]:
     """Rank correlation of confidence and J over all frames of the public clips, frame 0 given."""
     settings = replace(PropagationSettings(), internal_size=240)
     confidences, overlaps = [], []
     for clip in open_dataset(data / "davis16-val-public"):
         case = Case("davis16-val-public", clip.name, (0,))
-        track = _track(network, model, clip, case, settings)
+        track = _track(network, clip, case, settings)
         truth = {t: clip.truth(t) for t in clip.mask_files}
         predicted = {t: track.label_map(t).numpy() for t in truth}
         for one in score_frames(predicted, truth, case.annotated):

@@ -39,10 +39,12 @@ def settings_inputs() -> list[io.Input]:
         ),
         io.Combo.Input(
             "direction",
-            options=["outward", "bidirectional", "forward"],
+            options=["outward", "bidirectional", "forward", "independent"],
             default="outward",
             tooltip="outward: from the first annotated frame to both ends. bidirectional: both "
-            "ways, blended between annotations, twice the time. forward: first to last frame.",
+            "ways, blended between annotations, twice the time. forward: first to last frame. "
+            "independent: each frame alone, from the annotated frames only; for three or more of "
+            "them.",
         ),
         io.Int.Input(
             "memorize_every",

@@ -124,7 +124,7 @@ def _passed(
 
     shelf, watched = model.shelf, WatchedPass(source, settings)
     with host.working(WHEN_MEMORY_ENDS), shelf.reported(source, settings) as cache:
-        segmentations = propagate(
+        pass_ = propagate(
             model.network(settings),
             watched.frames,
             fitted,
@@ -132,10 +132,8 @@ def _passed(
             augment=parse_augmentations(augment),
             cache=cache,
         )
-        return Track.collect(
-            watched.results(segmentations),
-            source=source,
-            annotations=fitted,
-            settings=settings,
-            model=model.info,
-        )
+        watched.prepare(pass_)
+        track = Track.of(pass_)
+        for segmentation in watched.results(iter(pass_)):
+            track.add(segmentation)
+        return track

@@ -10,7 +10,7 @@ from . import draw, host
 from .convert import Watched
 
 if TYPE_CHECKING:
-    from ..xmempp_core import FrameSource, PropagationSettings, Segmentation
+    from ..xmempp_core import FrameSource, Propagation, PropagationSettings, Segmentation
 
 
 class WatchedPass:
@@ -30,6 +30,14 @@ class WatchedPass:
         self._read = 0
         self._bar = host.Progress(self._ahead + len(source))
         self.frames = Watched(source, self._on_frame)
+
+    def prepare(self, pass_: Propagation) -> None:
+        """Fills permanent memory, with a bar of its own."""
+        bar = None
+        for done, total in pass_.prepare():
+            host.check_interrupted()
+            bar = bar or host.Progress(total)
+            bar.step(done)
 
     def results(self, segmentations: Iterator[Segmentation]) -> Iterator[Segmentation]:
         """The same results, each shown."""

@@ -19,7 +19,7 @@ NODES = ROOT / "nodes"
 # A new room takes its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "types"),
-    ("annotations", "settings", "runtime", "atomic", "paths", "resize"),
+    ("annotations", "settings", "runtime", "atomic", "paths", "resize", "spill"),
     ("network", "track"),
     ("memory", "formats"),
     ("propagation", "pictures", "mattes"),

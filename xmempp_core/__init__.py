@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .pictures.sheets import burn_in, contact_sheet, track_contact_sheet
     from .propagation.augment import parse_augmentations
     from .propagation.feature_cache import FeatureCache
+    from .propagation.independent import IndependentPass
     from .propagation.propagation import Propagation, propagate
     from .runtime import Runtime
     from .settings import PropagationSettings
@@ -55,6 +56,7 @@ __all__ = [
     "Features",
     "FormatError",
     "FrameSource",
+    "IndependentPass",
     "InputError",
     "Interrupted",
     "ModelInfo",
@@ -165,6 +167,7 @@ _MODULES = {
     ),
     "propagation.augment": ("parse_augmentations",),
     "propagation.feature_cache": ("FeatureCache",),
+    "propagation.independent": ("IndependentPass",),
     "propagation.propagation": (
         "Propagation",
         "propagate",

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from .errors import InputError, SettingsError
 
 MemoryMode = Literal["xmem++", "xmem"]
-Direction = Literal["forward", "outward", "bidirectional"]
+Direction = Literal["forward", "outward", "bidirectional", "independent"]
 AbsenceMode = Literal["memory", "presence"]
 
 
@@ -25,7 +25,8 @@ class PropagationSettings:
     """False: working memory is never consolidated and grows with the shot."""
     direction: Direction = "outward"
     """"forward": frame 0 to the end. "outward": from the first annotated frame to both ends.
-    "bidirectional": both ways, blended between annotations."""
+    "bidirectional": both ways, blended between annotations. "independent": each frame alone, from
+    permanent memory; see `ignored`."""
     absence: AbsenceMode = "memory"
     """How a declared absence acts on other frames: "memory" reads it like any annotation,
     "presence" also weighs each object's evidence against the frames where it is absent."""
@@ -60,6 +61,9 @@ class PropagationSettings:
         if self.memory == "xmem" and self.direction == "bidirectional":
             allowed = 'forward or outward where memory is "xmem": it has one permanent frame'
             raise SettingsError("direction", self.direction, allowed)
+        if self.memory == "xmem" and self.direction == "independent":
+            allowed = 'another where memory is "xmem": alone, a frame has permanent memory only'
+            raise SettingsError("direction", self.direction, allowed)
         if self.working_memory_min_frames >= self.working_memory_max_frames:
             allowed = f"0 to working_memory_max_frames - 1 = {self.working_memory_max_frames - 1}"
             raise SettingsError(
@@ -68,6 +72,18 @@ class PropagationSettings:
         if self.long_term_prototypes > self.long_term_max_elements:
             allowed = f"1 to long_term_max_elements = {self.long_term_max_elements}"
             raise SettingsError("long_term_prototypes", self.long_term_prototypes, allowed)
+
+    @property
+    def ignored(self) -> str:
+        """Settings without effect in this direction that differ from their defaults.
+
+        They speak of a frame's neighbors, which "independent" does not have. "" = none.
+        """
+        if self.direction != "independent":
+            return ""
+        defaults = {f.name: f.default for f in fields(self)}
+        differing = (n for n in _OF_NEIGHBORS if getattr(self, n) != defaults[n])
+        return ", ".join(f"{n}={json.dumps(getattr(self, n))}" for n in differing)
 
     def to_json(self) -> str:
         """The settings as a JSON object, one key for each field."""
@@ -106,6 +122,16 @@ class PropagationSettings:
         return cls(**values)
 
 
+_OF_NEIGHBORS = (
+    "working_memory",
+    "long_term_memory",
+    "memorize_every",
+    "deep_update_every",
+    "working_memory_max_frames",
+    "working_memory_min_frames",
+    "long_term_prototypes",
+    "long_term_max_elements",
+)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "memory": get_args(MemoryMode),
     "direction": get_args(Direction),

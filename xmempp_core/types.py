@@ -139,6 +139,8 @@ class Network(Protocol):
     value_channels: int
     sensory_channels: int
     architecture: str
+    info: ModelInfo
+    """Where the weights come from; its sha256 changes with them."""
 
     @property
     def device(self) -> torch.device:

@@ -43,10 +43,7 @@ def annotate(shot: FrameSource, *frame_indices: int) -> AnnotationSet:
 
 
 def make_track(network, shot, annotations, settings=SETTINGS, **options) -> Track:
-    passed = propagate(network, shot, annotations, settings, **options)
-    return Track.collect(
-        passed, source=shot, annotations=annotations, settings=settings, model=INFO
-    )
+    return Track.collect(propagate(network, shot, annotations, settings, **options))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -125,7 +122,8 @@ def test_keys_are_computed_and_compared_in_full_float32(monkeypatch: pytest.Monk
         return lambda *a: (seen.append(bool(inside)), function(*a))[1]
 
     monkeypatch.setattr(module, "full_float32", full_float32)
-    monkeypatch.setattr(module, "_features", watched(module._features))
+    encode = module.ShotEncoder.encode
+    monkeypatch.setattr(module.ShotEncoder, "encode", watched(encode))
     monkeypatch.setattr(module, "choose_frames", watched(module.choose_frames))
     select_candidates(network, shot, track, [0], 2)
     key = torch.rand(3, 8, 2, 3)

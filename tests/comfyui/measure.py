@@ -95,13 +95,7 @@ def run_core(clip: Path, size: int) -> float:
     network = core.load_model("lite")
     settings = core.PropagationSettings(internal_size=size)
     cache = core.FeatureCache(1024 * 2**20)
-    track = core.Track.collect(
-        core.propagate(network, source, fitted, settings, cache=cache),
-        source=source,
-        annotations=fitted,
-        settings=settings,
-        model=network.info,
-    )
+    track = core.Track.collect(core.propagate(network, source, fitted, settings, cache=cache))
     with (
         tempfile.TemporaryDirectory() as folder,
         core.OverlayVideo(Path(folder) / "film.mp4", source.frame_rate) as film,

@@ -73,7 +73,6 @@ class Job:
         one = self.pass_()
         return deliver(
             one,
-            self.network.info,
             Delivery(output, **options),
             should_stop=lambda: one.steps_done == stop_after,
         )
@@ -132,7 +131,6 @@ def test_a_run_that_died_is_resumed_from_its_last_checkpoint(
         seen: list[int] = []
         deliver(
             resumed,
-            job.network.info,
             Delivery(output, resume=True),
             progress=lambda done, total, seen=seen: seen.append(done),
         )
@@ -329,7 +327,7 @@ def test_no_space_for_the_backward_results_is_a_matter_of_capacity(
 ) -> None:
     (tmp_path / f"{ANNOTATED[-1]}.bin").symlink_to("/dev/full")
     one = Job(shot, direction="bidirectional").pass_()
-    one.keep_spool_in(tmp_path)
+    one.keep_backward_in(tmp_path)
     with pytest.raises(CapacityError, match="No space left on device"):
         list(one)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from shot_on_disk import SMALL_SETTINGS, ShotOnDisk, files_below, make_shot
@@ -28,19 +29,25 @@ def shot(tmp_path: Path) -> ShotOnDisk:
     return make_shot(tmp_path)
 
 
+class NamedAs:
+    """The pictures of one source under the names of another."""
+
+    def __init__(self, pictures: xmempp.FrameSource, names: xmempp.FrameSource) -> None:
+        self.frame, self._names = pictures.frame, names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._names, name)
+
+
 def by_calls(shot: ShotOnDisk, network: xmempp.Network, frames: object, output: Path) -> None:
     """What `propagate` writes, made with the public names alone."""
-    source = xmempp.open_frames(frames)  # type: ignore[arg-type]
     files = xmempp.open_frames(shot.frames)
+    source = NamedAs(xmempp.open_frames(frames), files)  # type: ignore[arg-type]
     annotations = xmempp.load_annotations(shot.annotations, files)
-    segmentations = xmempp.propagate(network, source, annotations, SMALL)
-    track = xmempp.Track.collect(
-        segmentations,
-        source=files,
-        annotations=annotations,
-        settings=SMALL,
-        model=network.info,  # type: ignore[attr-defined]
-    )
+    track = xmempp.Track.collect(xmempp.propagate(network, source, annotations, SMALL))
     for index in track.frame_indices:
         name = track.frame_names[index]
         xmempp.write_label_map(output / "masks" / f"{name}.png", track.label_map(index))

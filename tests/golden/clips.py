@@ -78,5 +78,5 @@ def load_case(name: str) -> GoldenCase:
 
 def memory_row(run: Propagation) -> list[int]:
     """Tokens in working, permanent and long-term memory: the reference's order."""
-    counts = run._pass.bank.counts
+    counts = run.view.counts
     return [counts.working, counts.permanent, counts.long_term]

@@ -69,7 +69,7 @@ def _run(case: GoldenCase, request: pytest.FixtureRequest) -> Propagation:
 
 def _check_sensory(run: Propagation, case: GoldenCase, t: int) -> None:
     mean, mean_abs = case.arrays["hidden_stats"][t]
-    sensory = run._pass.sensory
+    sensory = run.view.sensory
     if sensory is None or not sensory.numel():
         assert mean_abs == 0
         return
@@ -80,9 +80,9 @@ def _check_sensory(run: Propagation, case: GoldenCase, t: int) -> None:
 def _check_groups(run: Propagation, case: GoldenCase, t: int) -> None:
     """The tokens with a value, for each store and group of objects that came together."""
     sizes = case.arrays["group_sizes"][t]  # (3, G), -1 = group not there
-    known, groups = run._pass.known_objects, sizes.shape[1]
+    known, groups = run.view.known_objects, sizes.shape[1]
     for row, store in enumerate(("working", "permanent", "long_term")):
-        got = run._pass.bank.view("valid", store).sum(1).tolist()
+        got = run.view.tokens("valid", store).sum(1).tolist()
         for channel in range(known):
             group = channel if groups > 1 else 0
             assert got[channel] == max(0, sizes[row, group]), f"frame {t}, {store}"
@@ -102,13 +102,13 @@ def _check_labels(one: Segmentation, expected: np.ndarray) -> None:
 def _check_long_term(run: Propagation, case: GoldenCase) -> None:
     if "final_long_key" not in case.arrays:
         return
-    bank = run._pass.bank
+    view = run.view
     stores: Iterator[tuple[str, str]] = iter((("long", "long_term"), ("temp", "working")))
     for theirs, ours in stores:
         for counter in ("use", "life"):
             want = torch.from_numpy(case.arrays[f"final_{theirs}_{counter}"]).flatten()
-            assert_operation(bank.view(counter, ours), want, f"{theirs} {counter}")
+            assert_operation(view.tokens(counter, ours), want, f"{theirs} {counter}")
     key = torch.from_numpy(case.arrays["final_long_key"]).t()
-    assert_operation(bank.view("key", "long_term"), key, "long-term keys")
+    assert_operation(view.tokens("key", "long_term"), key, "long-term keys")
     shrinkage = torch.from_numpy(case.arrays["final_long_shrinkage"]).flatten()
-    assert_operation(bank.view("shrinkage", "long_term"), shrinkage, "long-term shrinkage")
+    assert_operation(view.tokens("shrinkage", "long_term"), shrinkage, "long-term shrinkage")

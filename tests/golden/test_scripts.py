@@ -13,17 +13,14 @@ import torch
 from clips import GoldenCase, load_case
 from tolerances import assert_probabilities
 
+from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.memory.bank import EntryId, MemoryBank
 from xmempp_core.network.xmem import XMem
-from xmempp_core.propagation.frame_step import (
-    EncodedFrame,
-    GivenMasks,
-    Pass,
-    add_permanent,
-    advance,
-    predict,
-)
-from xmempp_core.resize import to_display, unpad
+from xmempp_core.propagation.encoding import ShotEncoder
+from xmempp_core.propagation.frame_step import PassState, predict, segment_frame
+from xmempp_core.propagation.known_frame import GivenMasks
+from xmempp_core.propagation.permanent_memory import permanent_tokens
+from xmempp_core.resize import unpad
 from xmempp_core.settings import PropagationSettings
 
 
@@ -41,7 +38,8 @@ class Script:
             internal_size=None,
             absence="memory",
         )
-        self.state = Pass(network, settings, MemoryBank(len(self.all_labels), settings))
+        self.state = PassState(network, settings, MemoryBank(len(self.all_labels), settings))
+        self.encoder = ShotEncoder(network, open_frames(case.arrays["frames"]), settings)
         self.results: list[torch.Tensor] = []
 
     def labels_op(self, labels: list[int]) -> None:
@@ -49,11 +47,11 @@ class Script:
 
     def put(self, frame: int, mask: int, entry: int) -> None:
         given = self._given(mask, self.labels)
-        add_permanent(self.state, EntryId(entry), self._encoded(frame), given)
+        put_permanent(self.state, self.encoder, frame, EntryId(entry), given)
 
     def step(self, frame: int, mask: int | None, flags: dict[str, Any]) -> None:
-        encoded = self._encoded(frame)
         if flags.get("disable_memory_updates"):
+            encoded = self.encoder.encode(frame)
             prediction = predict(self.state, encoded)
             result = unpad(prediction.probabilities, encoded.features.padding)
         else:
@@ -61,7 +59,8 @@ class Script:
             given = None
             if mask is not None:
                 given = self._given(mask, flags.get("valid_labels", self.labels), stored)
-            result = advance(self.state, encoded, given, is_last=flags.get("end", False))
+            is_last = flags.get("end", False)
+            result = segment_frame(self.state, self.encoder, frame, given, is_last=is_last)
         self.results.append(result[1:])
 
     def clear_keep(self) -> None:
@@ -76,11 +75,14 @@ class Script:
         channels = tuple(self.all_labels.index(i) for i in labels)
         return GivenMasks(channels, masks, in_permanent=in_permanent)
 
-    def _encoded(self, frame: int) -> EncodedFrame:
-        pixels = to_display(
-            torch.from_numpy(self.case.arrays["frames"][frame]), self.state.network.device
-        )
-        return EncodedFrame(pixels, self.state.network.encode(pixels))
+
+def put_permanent(
+    state: PassState, encoder: ShotEncoder, frame: int, entry: EntryId, given: GivenMasks
+) -> None:
+    """A frame with its masks into permanent memory."""
+    encoded, count = encoder.encode(frame), state.bank.object_count
+    state.bank.add_permanent(entry, permanent_tokens(state.network, encoded, given, count))
+    state.meet_permanent()
 
 
 @pytest.mark.parametrize("name", ["m_interactive", "n_partial"])
@@ -112,21 +114,16 @@ def test_augmented_pictures_in_permanent_memory_equal_the_reference(multi_networ
     case = load_case("l2_augment_clip")
     settings = case.settings
     masks = torch.from_numpy(case.arrays["perm_masks"]).float()
-    state = Pass(multi_network, settings, MemoryBank(masks.shape[1], settings))
-    for number, picture in enumerate(torch.from_numpy(case.arrays["perm_images"])):
-        encoded = _encode(multi_network, picture)
+    state = PassState(multi_network, settings, MemoryBank(masks.shape[1], settings))
+    pictures = ShotEncoder(multi_network, open_frames(case.arrays["perm_images"]), settings)
+    for number in range(len(masks)):
         given = GivenMasks(tuple(range(masks.shape[1])), masks[number])
-        add_permanent(state, EntryId(0, number), encoded, given)
+        put_permanent(state, pictures, number, EntryId(0, number), given)
         assert state.bank.counts.permanent == case.arrays["mem_preload"][number][1]
-    frames, expected = torch.from_numpy(case.arrays["frames"]), case.probabilities()
-    annotated = int(case.arrays["ann_frames"][0])
-    for t, frame in enumerate(frames):
-        encoded = _encode(multi_network, frame)
+    encoder = ShotEncoder(multi_network, open_frames(case.arrays["frames"]), settings)
+    expected, annotated = case.probabilities(), int(case.arrays["ann_frames"][0])
+    for t in range(len(expected)):
         known = GivenMasks(tuple(range(masks.shape[1])), masks[0]) if t == annotated else None
-        result = advance(state, encoded, known, is_last=t == len(frames) - 1)
+        is_last = t == len(expected) - 1
+        result = segment_frame(state, encoder, t, known, is_last=is_last)
         assert_probabilities(result[1:], expected[t], f"frame {t}")
-
-
-def _encode(network: XMem, frame: torch.Tensor) -> EncodedFrame:
-    pixels = to_display(frame, network.device)
-    return EncodedFrame(pixels, network.encode(pixels))

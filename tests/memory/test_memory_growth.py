@@ -16,7 +16,7 @@ import sys
 import torch
 from xmempp_core import Annotation, AnnotationSet, PropagationSettings, Runtime, load_model
 from xmempp_core import open_frames, propagate
-from xmempp_core.progress import peak_memory_bytes
+from xmempp_core.cli.progress import peak_memory_bytes
 
 torch.set_num_threads(1)
 film = open_frames(sys.argv[1])

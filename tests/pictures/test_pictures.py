@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from drawn import disk, model_info, numbered_shot, soft_segmentation
+from drawn import DrawnPass, disk, numbered_shot, soft_segmentation
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -23,7 +23,6 @@ from xmempp_core.pictures.films import OverlayVideo
 from xmempp_core.pictures.overlays import display_color, draw_overlay, to_display
 from xmempp_core.pictures.pictures import write_matte, write_picture, write_probabilities
 from xmempp_core.pictures.sheets import burn_in, contact_sheet, spread_frames, track_contact_sheet
-from xmempp_core.settings import PropagationSettings
 from xmempp_core.track.track import Track
 from xmempp_core.types import Size
 
@@ -207,13 +206,7 @@ def test_a_sheet_of_a_track_marks_its_annotated_frames() -> None:
     source = numbered_shot(9, SIZE)
     annotations = AnnotationSet((Annotation(3, (1,), disk(SIZE, 0.5, 0.5, 0.2)[None]),))
     segmentations = [soft_segmentation(i, (1,), SIZE, SIZE) for i in range(9)]
-    track = Track.collect(
-        segmentations,
-        source=source,
-        annotations=annotations,
-        settings=PropagationSettings(),
-        model=model_info(),
-    )
+    track = Track.collect(DrawnPass(source, annotations, segmentations))
     sheet = track_contact_sheet(track, source, count=3)
     amber = (sheet == torch.tensor([255, 178, 36])).all(-1)
     # Frames 0, 3 and 8 in a row: the mark is in the second tile alone.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +16,9 @@ from torch import Tensor
 from toy import HEIGHT, WIDTH, toy_frames, toy_shot
 
 from xmempp_core.annotations import AbsenceRange, Annotation, AnnotationSet
-from xmempp_core.errors import CapacityError, InputError, ShapeError
+from xmempp_core.errors import InputError, ShapeError
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network.checkpoint import load_model
-from xmempp_core.propagation.feature_cache import FeatureCache
 from xmempp_core.propagation.propagation import Propagation, propagate
 from xmempp_core.runtime import Runtime, full_float32
 from xmempp_core.settings import PropagationSettings
@@ -145,8 +143,8 @@ def test_an_empty_first_map_is_stored_nowhere(network: Network) -> None:
     chosen = replace(SMALL, direction="forward", working_memory=False)
     one = Propagation(network, source, annotations.with_annotation(empty), chosen)
     for _ in one:
-        assert one._pass.bank.counts.working == 0
-    assert [e.frame_index for e in one._pass.bank.permanent_entries] == [5]
+        assert one.view.counts.working == 0
+    assert [e.frame_index for e in one.view.permanent_entries] == [5]
 
 
 def test_a_pass_whose_annotated_frame_could_not_be_read_starts_whole(network: Network) -> None:
@@ -166,7 +164,44 @@ def test_a_pass_whose_annotated_frame_could_not_be_read_starts_whole(network: Ne
     with pytest.raises(InputError, match="damaged"):
         next(iter(one))
     next(iter(one))
-    assert [e.frame_index for e in one._pass.bank.permanent_entries] == [0, 6]
+    assert [e.frame_index for e in one.view.permanent_entries] == [0, 6]
+
+
+@pytest.mark.parametrize("call", ["encode", "decode", "memorize"])
+def test_a_frame_that_fails_leaves_the_pass_where_it_was(
+    network: Network, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, annotations = toy_shot((3, 8))
+    whole = list(propagate(network, source, annotations, SMALL))
+    one = propagate(network, source, annotations, SMALL)
+    part = [s for _, s in zip(range(2), one, strict=False)]  # the third one is memorized
+    before = one.state()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(network), call, failing)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            list(one)
+    after = one.state()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    for got, expected in zip(part + list(one), whole, strict=True):
+        assert torch.equal(got.probabilities, expected.probabilities)
+
+
+def failing(*_: Any) -> Any:
+    raise RuntimeError("out of memory")
+
+
+def test_the_filling_of_memory_can_be_watched_and_stopped(network: Network) -> None:
+    source, annotations = toy_shot((3, 8))
+    one = propagate(network, source, annotations, SMALL, augment=("blur", "zoom_in"))
+    steps = one.prepare()
+    assert [next(steps) for _ in range(4)] == [(1, 6), (2, 6), (3, 6), (4, 6)]
+    del steps
+    assert list(one.prepare()) == [(1, 3), (2, 3), (3, 3)]
+    assert list(one.prepare()) == []
+    plain = propagate(network, source, annotations, SMALL, augment=("blur", "zoom_in"))
+    for got, expected in zip(one, plain, strict=True):
+        assert torch.equal(got.probabilities, expected.probabilities)
 
 
 def test_an_absence_leaves_the_other_objects_as_they_are(network: Network) -> None:
@@ -195,43 +230,6 @@ def test_a_removed_and_readded_annotation_restores_the_same_bytes(network: Netwo
     assert torch.equal(probabilities(network, readded), probabilities(network, annotations))
 
 
-@pytest.mark.parametrize(
-    "make_cache",
-    [
-        lambda: FeatureCache(2**30),
-        lambda: FeatureCache(200_000),
-        lambda: FeatureCache(100_000, spill_bytes=2**30),
-    ],
-    ids=["memory", "partly", "disk"],
-)
-def test_results_are_the_same_with_and_without_a_cache(
-    network: Network, make_cache: Callable[[], FeatureCache]
-) -> None:
-    source, annotations = toy_shot()
-    cache = make_cache()
-    plain = probabilities(network, annotations)
-    for _ in range(2):
-        cached = {
-            s.frame_index: s.probabilities
-            for s in propagate(network, source, annotations, SMALL, cache=cache)
-        }
-        assert all(torch.equal(cached[t], plain[t]) for t in range(12))
-    assert cache.statistics.hits > 0
-
-
-def test_features_that_cannot_be_spilled_are_not_taken_for_held(
-    tmp_path: Path, network: Network
-) -> None:
-    folder = tmp_path / "spill"
-    cache = FeatureCache(0, spill_bytes=2**30, spill_directory=tmp_path)
-    source, annotations = toy_shot((0,))
-    cache._folder = folder  # missing, so that it cannot be written to
-    with pytest.raises(CapacityError, match="lower spill_bytes"):
-        list(propagate(network, source, annotations, SMALL, cache=cache))
-    folder.mkdir()
-    assert len(list(propagate(network, source, annotations, SMALL, cache=cache))) == 12
-
-
 def test_products_are_full_float32_within_a_pass_and_as_before_outside() -> None:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
@@ -241,16 +239,6 @@ def test_products_are_full_float32_within_a_pass_and_as_before_outside() -> None
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def test_a_second_pass_with_one_more_annotation_encodes_nothing(network: Network) -> None:
-    source, annotations = toy_shot((0,))
-    cache = FeatureCache(2**30)
-    list(propagate(network, source, annotations, SMALL, cache=cache))
-    misses = cache.statistics.misses
-    _, more = toy_shot((0, 6))
-    list(propagate(network, source, more, SMALL, cache=cache))
-    assert cache.statistics.misses == misses == 12
 
 
 def test_arguments_are_never_written_to(network: Network) -> None:
@@ -347,12 +335,12 @@ def test_a_pass_resumed_anywhere_gives_the_same_bytes(
     source, annotations = toy_shot((3, 8))
     chosen = replace(SMALL, direction=direction, memorize_every=1)
     whole = list(propagate(network, source, annotations, chosen))
-    spool = tmp_path_factory.mktemp("spool")
+    backward = tmp_path_factory.mktemp("backward")
     first = Propagation(network, source, annotations, chosen)
-    first.keep_spool_in(spool)
+    first.keep_backward_in(backward)
     part = [s for _, s in zip(range(stops), first, strict=False)]
     second = Propagation(network, source, annotations, chosen)
-    second.keep_spool_in(spool)
+    second.keep_backward_in(backward)
     second.load_state({name: tensor.clone() for name, tensor in first.state().items()})
     resumed = part + list(second)
     assert [s.frame_index for s in resumed] == [s.frame_index for s in whole]
@@ -373,7 +361,7 @@ def test_memory_modes_differ_and_working_memory_off_stores_nothing(network: Netw
     source, annotations = toy_shot((0, 6))
     off = Propagation(network, source, annotations, replace(SMALL, working_memory=False))
     for _ in off:
-        assert off._pass.bank.counts.working == 0
+        assert off.view.counts.working == 0
     on = probabilities(network, annotations)
     assert not torch.equal(on, probabilities(network, annotations, working_memory=False))
 
@@ -382,10 +370,10 @@ def test_augmentations_are_stored_beside_the_annotation(network: Network) -> Non
     source, annotations = toy_shot((0, 6))
     one = Propagation(network, source, annotations, SMALL, augment=("blur", "zoom_out"))
     next(iter(one))
-    entries = one._pass.bank.permanent_entries
+    entries = one.view.permanent_entries
     assert [tuple(e) for e in entries] == [(t, a) for t in (0, 6) for a in (0, 1, 2)]
     cells = (HEIGHT // 16) * (WIDTH // 16)
-    assert one._pass.bank.counts.permanent < 6 * cells
+    assert one.view.counts.permanent < 6 * cells
 
 
 def test_no_annotation_is_refused(network: Network) -> None:

@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from xmempp_core.annotations import AnnotationSet
+from xmempp_core.settings import PropagationSettings
 from xmempp_core.track.segmentation import Segmentation
 from xmempp_core.types import ModelInfo, Size
 
@@ -79,3 +83,18 @@ def model_info() -> ModelInfo:
         license="MIT",
         note="seeded",
     )
+
+
+class DrawnPass:
+    """A pass whose results were drawn."""
+
+    def __init__(
+        self, source: NamedShot, annotations: AnnotationSet, segmentations: Sequence[Segmentation]
+    ) -> None:
+        self.source, self.annotations, self._segmentations = source, annotations, segmentations
+        self.settings = PropagationSettings()
+        self.network: Any = SimpleNamespace(info=model_info())
+        self.frame_count = len(segmentations)
+
+    def __iter__(self) -> Iterator[Segmentation]:
+        return iter(self._segmentations)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from pathlib import Path
 
 import torch
 
 from xmempp_core.network.lite import XMemLite
 from xmempp_core.network.xmem import XMem
+from xmempp_core.types import ModelInfo
 
 ARCHITECTURES = ("xmem", "xmemlite-1")
 
@@ -24,7 +27,25 @@ def tiny_network(architecture: str, *, sensory_channels: int = 4, seed: int = 0)
         network = make(sensory_channels)
         network.eval().requires_grad_(False)
         _center_logits(network)
+    network.info = info_of(network, seed)
     return network
+
+
+def info_of(network: XMem | XMemLite, seed: int) -> ModelInfo:
+    """Facts about a tiny network; its hash tells architectures and seeds apart."""
+    name = f"tiny {network.architecture} {network.sensory_channels} {seed}"
+    return ModelInfo(
+        name=name,
+        path=Path("tiny.safetensors"),
+        architecture=network.architecture,
+        key_channels=network.key_channels,
+        value_channels=network.value_channels,
+        sensory_channels=network.sensory_channels,
+        parameter_count=1,
+        sha256=hashlib.sha256(name.encode()).hexdigest(),
+        license="test",
+        note="",
+    )
 
 
 def _tiny_xmem(sensory_channels: int) -> XMem:

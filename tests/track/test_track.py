@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from drawn import disk, model_info, numbered_shot, soft_segmentation
+from drawn import DrawnPass, disk, model_info, numbered_shot, soft_segmentation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -183,11 +183,7 @@ def test_collect_gathers_a_pass_and_reports_progress() -> None:
     seen: list[tuple[int, int]] = []
     source = numbered_shot(8, SIZE)
     track = Track.collect(
-        (_segmentation(i) for i in range(8)),
-        source=source,
-        annotations=ANNOTATIONS,
-        settings=PropagationSettings(),
-        model=model_info(),
+        DrawnPass(source, ANNOTATIONS, [_segmentation(i) for i in range(8)]),
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(i, 8) for i in range(1, 9)]
@@ -240,13 +236,15 @@ def test_a_damaged_record_is_named() -> None:
         track.probabilities(6)
 
 
-def test_the_temporary_file_is_closed_with_the_track() -> None:
+def test_a_temporary_folder_goes_with_the_track(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     track = _track(memory_bytes=10)
-    file = track._spool._file
-    assert file._rolled
+    assert len(list(tmp_path.rglob("*.bin"))) == len(track)
     del track
     gc.collect()
-    assert file.closed
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_track_file_holds_everything(tmp_path: Path) -> None:
@@ -370,8 +368,11 @@ from dataclasses import replace
 import torch
 from drawn import model_info, numbered_shot
 from xmempp_core.settings import PropagationSettings
-from xmempp_core.track import FrameRecord, Shot, Track
-from xmempp_core.types import Annotation, AnnotationSet, Segmentation, Size
+from xmempp_core.annotations import Annotation, AnnotationSet
+from xmempp_core.track.records import FrameRecord
+from xmempp_core.track.segmentation import Segmentation
+from xmempp_core.track.track import Shot, Track
+from xmempp_core.types import Size
 
 internal, size = Size(480, 854), Size(1080, 1920)
 annotation = Annotation(0, (1, 2, 3), torch.zeros(3, *size, dtype=torch.bool))

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, ShapeError
+from ..propagation.encoding import ShotEncoder
 from ..propagation.feature_cache import FeatureCache
-from ..resize import internal_size, pad, resize_frame, resize_masks, to_display
+from ..resize import pad, resize_masks
 from ..runtime import full_float32
 from ..track.track import Track
-from ..types import STRIDE, Features, FrameSource, Network, Padding, Size
+from ..types import STRIDE, FrameSource, Network, Padding, Size
 from .dissimilarity import FrameRows, composite_key, presence_of_cells, rows_of
 from .greedy import Choice, check_count, choose_frames
 from .key_store import FrameKeys
@@ -148,19 +149,22 @@ def select_candidates(
     minimum = _minimum_pixels(math.prod(frames.size), min_mask_pixels, min_mask_fraction)
     step = -(-len(track) // MAX_FRAMES)
     looked_at = sorted({*track.frame_indices[::step], *annotated})
-    weights = _weights(model, frames, track, looked_at) if method == "uncertainty" else None
-    size = internal_size(frames.size, track.settings.internal_size)
-    cells = (-(-size.height // STRIDE), -(-size.width // STRIDE))
+    weights = None
+    if method == "uncertainty":
+        uncertainty = frame_uncertainty(model, frames, track, cache)
+        weights = [uncertainty[i] for i in looked_at]
+    encoder = ShotEncoder(model, frames, track.settings, cache)
+    cells = (-(-encoder.size.height // STRIDE), -(-encoder.size.width // STRIDE))
     with (
         full_float32(model.device),
         FrameKeys(len(looked_at), model.key_channels, cells, memory_bytes=key_bytes) as keys,
     ):
         proposable = []
         for position, index in enumerate(looked_at):
-            features = _features(model, frames, track, index, cache)
+            features = encoder.encode(index).features
             strongest = track.probabilities(index)[1:].amax(0)
             proposable.append(_has_object(strongest, minimum))
-            presence = _padded_presence(strongest, size, features.padding, cells)
+            presence = _padded_presence(strongest, encoder.size, features.padding, cells)
             composite = composite_key(features.key.float().cpu(), presence, alpha)
             keys.put(position, composite, features.shrinkage, features.selection)
             if progress is not None:
@@ -184,26 +188,6 @@ def _candidates(choice: Choice, frame_indices: Sequence[int], frame_step: int = 
         tuple(frame_indices),
         frame_step,
     )
-
-
-def _weights(
-    model: Network, frames: FrameSource, track: Track, looked_at: Sequence[int]
-) -> list[float]:
-    uncertainty = frame_uncertainty(model, frames, track)
-    return [uncertainty[i] for i in looked_at]
-
-
-def _features(
-    model: Network, frames: FrameSource, track: Track, index: int, cache: FeatureCache | None
-) -> Features:
-    """Features of a frame as the pass that made the track had them."""
-
-    def encode() -> Features:
-        size = internal_size(frames.size, track.settings.internal_size)
-        display = to_display(frames.frame(index), model.device)
-        return model.encode(resize_frame(display, size, track.settings.antialias))
-
-    return encode() if cache is None else cache.get(index, encode)
 
 
 def _has_object(strongest: Tensor, minimum: int) -> bool:

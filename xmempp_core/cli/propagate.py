@@ -131,7 +131,7 @@ def run_propagate(options: argparse.Namespace) -> int:
     start = time.monotonic()
     with shown_progress("propagate", quiet=options.quiet) as progress, stop_request() as stop:
         counter = Counter(progress)
-        track = deliver(pass_, network.info, delivery, progress=counter, should_stop=stop)
+        track = deliver(pass_, delivery, progress=counter, should_stop=stop)
     seconds = time.monotonic() - start
     _report(options, track, counter.count / seconds, seconds, peak_memory_bytes(runtime.device))
     return 0

@@ -19,8 +19,8 @@ from ..pictures.films import OverlayVideo
 from ..pictures.pictures import write_matte, write_probabilities
 from ..propagation.propagation import Propagation
 from ..track.segmentation import Segmentation, probabilities_of
-from ..track.track import Shot, Track
-from ..types import FrameSource, ModelInfo
+from ..track.track import Track
+from ..types import FrameSource
 from .output_folder import (
     MASKS,
     MATTES,
@@ -62,7 +62,6 @@ class Interrupted(KeyboardInterrupt):
 
 def deliver(
     pass_: Propagation,
-    model: ModelInfo,
     delivery: Delivery,
     *,
     progress: Callable[[int, int], None] | None = None,
@@ -72,7 +71,6 @@ def deliver(
 
     Args:
         pass_: not yet iterated.
-        model: `info` of its network.
         delivery: where to and what.
         progress: called after every computed frame with frames done and frames to compute in all;
             "bidirectional" computes frames twice.
@@ -83,7 +81,7 @@ def deliver(
         FormatError: the folder cannot be used.
         InputError: the pass in the folder was made from other things.
     """
-    identity = _identity(pass_, model, delivery)
+    identity = _identity(pass_, delivery)
     with open_output(
         delivery.output, overwrite=delivery.overwrite, resume=delivery.resume
     ) as folder:
@@ -94,8 +92,8 @@ def deliver(
                 return finished
         else:
             folder.drop_unfinished()
-        track, total = _empty_track(pass_, model), pass_.step_count
-        pass_.keep_spool_in(folder.spool)
+        track, total = Track.of(pass_), pass_.step_count
+        pass_.keep_backward_in(folder.backward_results)
         if not _load_unfinished(pass_, track, folder, identity):
             folder.begin(identity)
         with closing(_checkpointed(pass_, track, folder, delivery)) as frames:
@@ -115,7 +113,7 @@ def _checkpointed(
 
     Closing the iterator early saves the state too.
     """
-    part = _empty_track(pass_, track.model)
+    part = Track.of(pass_)
     try:
         for segmentation in pass_.steps():
             if segmentation is not None:
@@ -124,7 +122,7 @@ def _checkpointed(
                 _write_frame(segmentation, track, delivery)
             if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
                 folder.save_unfinished(pass_.state(), part)
-                part = _empty_track(pass_, track.model)
+                part = Track.of(pass_)
             yield
     except GeneratorExit:
         folder.save_unfinished(pass_.state(), part)
@@ -190,12 +188,12 @@ def _confidence(track: Track, frame_index: int) -> dict[str, float | None]:
 # ---- resume
 
 
-def _identity(pass_: Propagation, model: ModelInfo, delivery: Delivery) -> dict[str, str]:
+def _identity(pass_: Propagation, delivery: Delivery) -> dict[str, str]:
     """What a pass is made from, by name; passes with equal identities write equal files."""
     frames = pass_.frame_range
     return {
         "program version": __version__,
-        "model": model.sha256,
+        "model": pass_.network.info.sha256,
         "device or precision": f"{pass_.network.device.type} {pass_.network.dtype}",
         "settings": pass_.settings.to_json(),
         "augmentation": ",".join(pass_.augment),
@@ -253,7 +251,3 @@ def _load_unfinished(
         pass_.load_state(state)
         _log.info("resuming after %d of %d frames", pass_.steps_done, pass_.step_count)
     return True
-
-
-def _empty_track(pass_: Propagation, model: ModelInfo) -> Track:
-    return Track(Shot.of(pass_.source), pass_.annotations, pass_.settings, model)

@@ -47,9 +47,9 @@ class OutputFolder:
     # ---- an unfinished pass
 
     @property
-    def spool(self) -> Path:
+    def backward_results(self) -> Path:
         """Folder for the backward results of an unfinished pass."""
-        return self.root / UNFINISHED / "spool"
+        return self.root / UNFINISHED / "backward"
 
     def begin(self, identity: dict[str, str]) -> None:
         """Notes that a pass writes here that is unfinished until `drop_unfinished`.

@@ -174,15 +174,8 @@ class ClipPasses:
         return {one.frame_index: label_map_of(one).numpy() for one in passed}
 
     def _track(self, annotations: AnnotationSet) -> Track:
-        passed = propagate(
-            self._network, self._source, annotations, self._settings, cache=self._cache
-        )
         return Track.collect(
-            passed,
-            source=self._source,
-            annotations=annotations,
-            settings=self._settings,
-            model=self._network.info,
+            propagate(self._network, self._source, annotations, self._settings, cache=self._cache)
         )
 
     def _keep(self, kind: str, key: str, value: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ affinity. Reading never writes: a `Recall` carries the usage, the caller counts 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -136,6 +136,20 @@ class MemoryBank:
         for place in reversed(places):
             self._remove_entry(place)
 
+    def rearranged(self, sources: Sequence[int | None]) -> MemoryBank:
+        """A bank with the same permanent entries for other channels, and nothing else.
+
+        Args:
+            sources: for each new channel the old one; None = a channel without values.
+        """
+        result = MemoryBank(len(sources), self._settings)
+        start = 0
+        for entry, count in zip(self._entries, self._entry_tokens, strict=True):
+            tokens = self._buffers.tokens(start, start + count)
+            result.add_permanent(entry, tokens.rearranged(sources))
+            start += count
+        return result
+
     def _remove_entry(self, place: int) -> None:
         position = sum(self._entry_tokens[:place])
         stop = position + self._entry_tokens[place]
@@ -153,10 +167,14 @@ class MemoryBank:
         self._long_count = self._working_count = 0
 
     def count_usage(self, usage: Tensor) -> None:
-        """Counts one read-out: `usage` (L,) over long-term and working tokens, from `recall`."""
+        """Counts one read-out: `usage` (L,) from `recall`.
+
+        Tokens that were added to working memory since are left alone.
+        """
         start = self.counts.permanent
-        self._buffers.view("use", start).add_(usage)
-        self._buffers.view("life", start).add_(1)
+        stop = start + usage.numel()
+        self._buffers.view("use", start, stop).add_(usage)
+        self._buffers.view("life", start, stop).add_(1)
 
     def enforce_limits(self, cells: int) -> None:
         """Consolidates working memory when it is full, evicting from long-term memory before.
@@ -304,21 +322,17 @@ class MemoryBank:
     # ---- saving
 
     def state(self) -> dict[str, Tensor]:
-        """Everything held, as tensors; `load_state` restores the same bytes."""
-        state = self._buffers.state()
-        state["entries"] = torch.tensor(self._entries, dtype=torch.int64).reshape(-1, 2)
-        state["entry_tokens"] = torch.tensor(self._entry_tokens, dtype=torch.int64)
+        """Long-term and working memory, as tensors; `load_state` restores the same bytes.
+
+        Permanent memory is left out: annotations make it again.
+        """
+        state = self._buffers.state(self.counts.permanent)
         state["counts"] = torch.tensor([self._long_count, self._working_count])
         return state
 
     def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
-        """Restores what `state` returned."""
-        columns = {
-            name: tensor
-            for name, tensor in state.items()
-            if name not in ("entries", "entry_tokens", "counts")
-        }
-        self._entries = [EntryId(int(f), int(a)) for f, a in state["entries"]]
-        self._entry_tokens = [int(n) for n in state["entry_tokens"]]
-        self._long_count, self._working_count = (int(n) for n in state["counts"])
+        """Restores what `state` returned, behind the permanent entries."""
+        columns = {name: tensor for name, tensor in state.items() if name != "counts"}
+        self.clear_temporary()
         self._buffers.load_state(columns, device)
+        self._long_count, self._working_count = (int(n) for n in state["counts"])

@@ -38,8 +38,10 @@ class TokenBuffers:
 
     def splice(self, start: int, stop: int, tokens: Tokens) -> None:
         """Puts new tokens, never read yet, in the place of start..stop; what follows moves."""
-        new = _columns_of(tokens)
-        count, total = tokens.key.shape[0], self._count
+        self._put(start, stop, _columns_of(tokens))
+
+    def _put(self, start: int, stop: int, new: dict[str, Tensor]) -> None:
+        count, total = new["key"].shape[0], self._count
         grown = total - (stop - start) + count
         self._reserve(grown, new)
         for name, column in self._columns.items():
@@ -64,14 +66,17 @@ class TokenBuffers:
         """Drops all tokens behind the first `count`."""
         self._count = count
 
-    def state(self) -> dict[str, Tensor]:
-        """Copies of all columns as they are filled, on the host."""
-        return {name: self.view(name).to("cpu", copy=True).contiguous() for name in self._columns}
+    def state(self, start: int) -> dict[str, Tensor]:
+        """Copies of all columns from token `start` on, on the host."""
+        return {
+            name: self.view(name, start).to("cpu", copy=True).contiguous() for name in self._columns
+        }
 
     def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
-        """Restores what `state` returned."""
-        self._columns = {name: column.to(device, copy=True) for name, column in state.items()}
-        self._count = self._columns["key"].shape[0] if self._columns else 0
+        """Appends what `state` returned."""
+        if state:
+            new = {name: column.to(device) for name, column in state.items()}
+            self._put(self._count, self._count, new)
 
     def _reserve(self, count: int, like: dict[str, Tensor]) -> None:
         """Makes room for `count` tokens, doubling the columns."""

@@ -41,6 +41,18 @@ class Tokens:
             self.coverage[:, keep],
         )
 
+    def rearranged(self, sources: Sequence[int | None]) -> Tokens:
+        """The tokens for other channels: each takes an old one's values, None has none."""
+        places = [c for c, source in enumerate(sources) if source is not None]
+        index = [source for source in sources if source is not None]
+        values = self.values.new_zeros(len(sources), *self.values.shape[1:])
+        valid = self.valid.new_zeros(len(sources), *self.valid.shape[1:])
+        coverage = self.coverage.new_zeros(len(sources), *self.coverage.shape[1:])
+        values[places] = self.values[index]
+        valid[places] = self.valid[index]
+        coverage[places] = self.coverage[index]
+        return Tokens(self.key, self.shrinkage, self.selection, values, valid, coverage)
+
 
 def frame_tokens(
     features: Features,

@@ -1,25 +1,37 @@
-"""FeatureCache: encoder results by frame, so that a second pass need not encode again.
-
-A cache belongs to one network, source and internal size; its owner makes a new one for another.
-"""
+"""FeatureCache: encoder results by picture, so that a second pass need not encode again."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
+import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
+from torch import Tensor
 
-from ..errors import CapacityError
-from ..types import Features, Padding
+from ..errors import InputError
+from ..spill import SpillStore
+from ..types import Features, Padding, Size
 
 _TENSORS = tuple(f.name for f in fields(Features) if f.name != "padding")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CacheOwner:
+    """What the features of a cache belong to; its size and network determine their padding."""
+
+    network: str
+    """SHA-256 of the network's weights"""
+    internal_size: Size
+    antialias: bool
+    """whether frames are low-pass filtered when shrunk"""
+    dtype: str
+    device: str
 
 
 @dataclass(frozen=True)
@@ -31,81 +43,118 @@ class CacheStatistics:
     held_bytes: int
     spilled_bytes: int
 
+    @property
+    def hit_rate(self) -> float:
+        """Share 0..1 of the frames that need not be encoded."""
+        asked = self.hits + self.misses
+        return self.hits / asked if asked else 0.0
+
 
 class FeatureCache:
-    """Features of the first frames that fit in memory, then of those that fit on disk.
+    """Features of the first pictures that fit in memory, then of those that fit on disk.
 
     What fits stays: a shot is read from end to end, so throwing out the oldest would leave
-    nothing for the next pass.
+    nothing for the next pass. The first pass binds the cache to its network, internal size,
+    antialiasing, dtype and device; any other is refused until `clear`. Within it a frame is found
+    by its pixels, so that a frame of another clip, or a retouched one, is encoded anew.
 
     Args:
         max_bytes: host memory.
         spill_bytes: disk space beyond it; 0 = none.
-        spill_directory: folder for the spilled files; None = a temporary one.
     """
 
-    def __init__(
-        self, max_bytes: int, *, spill_bytes: int = 0, spill_directory: Path | None = None
-    ) -> None:
+    def __init__(self, max_bytes: int, *, spill_bytes: int = 0) -> None:
         self._max_bytes = max_bytes
-        self._spill_bytes = spill_bytes
-        self._spill_root = spill_directory
-        self._folder: Path | None = None
+        self._disk = SpillStore("features", "lower spill_bytes", disk_bytes=spill_bytes)
+        self._owner: CacheOwner | None = None
         self.clear()
 
-    def get(self, frame_index: int, encode: Callable[[], Features]) -> Features:
-        """The features of a frame, from the cache or else from `encode`, on `encode`'s device."""
-        held = self._held.get(frame_index)
-        if held is not None:
+    def bind(self, owner: CacheOwner) -> None:
+        """Says what the features belong to.
+
+        Raises:
+            InputError: they belong to something else already.
+        """
+        mine = self._owner = self._owner or owner
+        changed = [f.name for f in fields(owner) if getattr(mine, f.name) != getattr(owner, f.name)]
+        if changed:
+            pairs = ", ".join(f"{n} {_shown(mine, n)}, not {_shown(owner, n)}" for n in changed)
+            raise InputError(
+                f"the feature cache belongs to {pairs}; give a new FeatureCache or clear this one"
+            )
+
+    def get(self, picture: str, encode: Callable[[], Features]) -> Features:
+        """The features of a picture, from the cache or else from `encode`, on `encode`'s device.
+
+        Args:
+            picture: from `picture_hash`.
+            encode: makes them.
+        """
+        found = self._found(picture)
+        if found is not None:
             self._hits += 1
-            return _moved(held, self._device)
-        if frame_index in self._spilled:
-            self._hits += 1
-            tensors = load_file(self._path(frame_index), device=str(self._device))
-            return Features(**tensors, padding=self._spilled[frame_index])
+            return found
         self._misses += 1
         features = encode()
-        self._keep(frame_index, features)
+        self._keep(picture, features)
         return features
 
     @property
     def statistics(self) -> CacheStatistics:
         """Hits, misses and bytes held."""
-        return CacheStatistics(self._hits, self._misses, self._held_bytes, self._spilled_bytes)
+        spilled = self._disk.spilled_bytes
+        return CacheStatistics(self._hits, self._misses, self._held_bytes, spilled)
 
     def clear(self) -> None:
-        """Forgets everything and removes spilled files."""
-        self._held: dict[int, Features] = {}
-        self._spilled: dict[int, Padding] = {}
-        self._hits = self._misses = self._held_bytes = self._spilled_bytes = 0
+        """Forgets everything and what it belonged to; removes spilled files."""
+        self._owner = None
+        self._held: dict[str, Features] = {}
+        self._spilled: dict[str, Padding] = {}
+        self._hits = self._misses = self._held_bytes = 0
         self._device = torch.device("cpu")
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._disk.clear()
 
-    def _keep(self, frame_index: int, features: Features) -> None:
+    def _found(self, picture: str) -> Features | None:
+        held = self._held.get(picture)
+        if held is not None:
+            return _moved(held, self._device)
+        padding = self._spilled.get(picture)
+        if padding is None:
+            return None
+        try:
+            tensors = load(self._disk.get(picture))
+        except (InputError, SafetensorError) as error:
+            _log.warning("%s; the frame is encoded again", error)
+            del self._spilled[picture]
+            return None
+        return _moved(Features(**tensors, padding=padding), self._device)
+
+    def _keep(self, picture: str, features: Features) -> None:
         self._device = features.key.device
         size = features.size_bytes
         if self._held_bytes + size <= self._max_bytes:
-            self._held[frame_index] = _moved(features, torch.device("cpu"), copy=True)
+            self._held[picture] = _moved(features, torch.device("cpu"), copy=True)
             self._held_bytes += size
-        elif self._spilled_bytes + size <= self._spill_bytes:
-            tensors = {name: getattr(features, name).cpu().contiguous() for name in _TENSORS}
-            try:
-                save_file(tensors, self._path(frame_index))
-            except (OSError, SafetensorError) as error:
-                raise CapacityError(
-                    f"features cannot be kept on disk ({error}); free space in "
-                    f"{self._folder or tempfile.gettempdir()} or lower spill_bytes"
-                ) from error
-            self._spilled[frame_index] = features.padding
-            self._spilled_bytes += size
+            return
+        if not self._disk.has_room(size):
+            return
+        data = save({name: getattr(features, name).cpu().contiguous() for name in _TENSORS})
+        if self._disk.has_room(len(data)):
+            self._disk.put(picture, data)
+            self._spilled[picture] = features.padding
 
-    def _path(self, frame_index: int) -> Path:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="xmempp-", dir=self._spill_root))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        return self._folder / f"{frame_index}.safetensors"
+
+def picture_hash(pixels: Tensor) -> str:
+    """A name that equal pixels share and no others: SHA-256 of their type, shape and bytes."""
+    whole = pixels.detach().cpu().contiguous()
+    digest = hashlib.sha256(f"{whole.dtype} {tuple(whole.shape)}".encode())
+    digest.update(whole.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _shown(owner: CacheOwner, name: str) -> str:
+    value = getattr(owner, name)
+    return value[:8] if name == "network" else str(value)
 
 
 def _moved(features: Features, device: torch.device, *, copy: bool = False) -> Features:

@@ -7,12 +7,16 @@ from typing import Literal
 
 from ..annotations import AnnotationSet
 
-Action = Literal["yield", "skip", "spool", "unspool", "blend"]
+Action = Literal["yield", "skip", "keep", "yield_kept", "blend"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One frame of the plan and what becomes of its result."""
+    """One frame of the plan and what becomes of its result.
+
+    "keep" puts it aside for a later step of the same frame: "yield_kept" hands it out, "blend"
+    mixes it with the forward result.
+    """
 
     frame_index: int
     action: Action
@@ -30,11 +34,13 @@ def plan_steps(annotated: tuple[int, ...], frames: range, direction: str) -> lis
     Args:
         annotated: annotated frames, ascending, at least one; they may lie outside `frames`.
         frames: the frames to segment.
-        direction: "forward", "outward" or "bidirectional".
+        direction: "forward", "outward", "bidirectional" or "independent".
     """
     first, last = frames[0], frames[-1]
     if direction == "forward":
         return _leg(range(first, last + 1), "yield")
+    if direction == "independent":
+        return [Step(t, "yield", starts_leg=True, ends_leg=True) for t in frames]
     inside = [i for i in annotated if i in frames]
     if not inside:
         inside = [min(frames, key=lambda t: min(abs(t - a) for a in annotated))]
@@ -43,11 +49,22 @@ def plan_steps(annotated: tuple[int, ...], frames: range, direction: str) -> lis
         forward = _leg(range(start, last + 1), "yield")
         backward = _leg(range(start, first - 1, -1), "yield", skip_first=True)
         return forward + (backward if start > first else [])
-    backward = _leg(range(end, first - 1, -1), "spool")
-    before = [Step(t, "unspool") for t in range(first, start)]
+    backward = _leg(range(end, first - 1, -1), "keep")
+    before = [Step(t, "yield_kept") for t in range(first, start)]
     forward = _leg(range(start, last + 1), "yield")
     blended = [replace(s, action="blend") if s.frame_index <= end else s for s in forward]
     return backward + before + blended
+
+
+def inward_steps(annotated: tuple[int, ...], frames: range) -> list[Step]:
+    """Steps toward the first annotated frame: the opposite of "outward".
+
+    Forward from the start up to it, then backward from the end down to it.
+    """
+    first, last = frames[0], frames[-1]
+    start = min(max(annotated[0], first), last + 1)
+    forward = _leg(range(first, start), "yield")
+    return forward + _leg(range(last, start - 1, -1), "yield")
 
 
 def _leg(indices: range, action: Action, *, skip_first: bool = False) -> list[Step]:

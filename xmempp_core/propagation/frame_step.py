@@ -1,70 +1,30 @@
-"""One frame through the network and the memory: predict, annotate, memorize, advance.
+"""One frame through the network and the memory.
 
-`Pass` is the state of a pass in one direction; the functions below change it and nothing else.
-Channels are the positions of objects in order of their first annotation; ids stay outside.
+`segment_frame` has the five hops. What it changes, `PassState`, changes at its end alone: a frame
+that fails leaves the pass where it was. Channels are the positions of objects in order of their
+first annotation; ids stay outside.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from ..memory.bank import EntryId, MemoryBank, Recall
+from ..memory.bank import MemoryBank, Recall
 from ..memory.presence import weigh_presence
-from ..memory.tokens import frame_tokens
+from ..memory.tokens import Tokens, frame_tokens
 from ..network.ops import aggregate, reduced
 from ..resize import pad, unpad
 from ..settings import PropagationSettings
-from ..types import Features, Network, Size
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedFrame:
-    """A frame at internal size with its features."""
-
-    frame: Tensor
-    """(3, H, W) float32 0..1"""
-    features: Features
-
-    @property
-    def size(self) -> Size:
-        """Internal size."""
-        return Size(self.frame.shape[1], self.frame.shape[2])
-
-    @property
-    def cells(self) -> int:
-        """Cells at stride 16."""
-        return self.features.key.shape[1] * self.features.key.shape[2]
-
-
-@dataclass(frozen=True, eq=False)
-class GivenMasks:
-    """What is known of a frame beforehand, for some channels."""
-
-    channels: tuple[int, ...]
-    masks: Tensor
-    """(n, H, W) float32 0 or 1 at internal size"""
-    is_annotation: bool = True
-    """False for a mere declaration of absence: it is no memory frame."""
-    in_permanent: bool = True
-    """Whether the frame is in permanent memory already, and so not stored again."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What the network says about a frame before anything is decided."""
-
-    probabilities: Tensor
-    """(n + 1, H', W') float32, padded, background first"""
-    sensory: Tensor
-    """(n, CH, h, w) updated sensory state"""
-    recall: Recall
+from ..types import Features, Network
+from .encoding import EncodedFrame, ShotEncoder
+from .known_frame import GivenMasks
 
 
 @dataclass(eq=False)
-class Pass:
+class PassState:
     """The state of one pass: memory, sensory state, clocks."""
 
     network: Network
@@ -93,47 +53,83 @@ class Pass:
         self.clock, self.last_memorized = -1, 0
         self.last_deep_update = -(self.settings.deep_update_every or 0)
 
-    def sensory_for(self, features: Features) -> Tensor:
-        """Sensory state of the known objects; zeros for those that are new."""
-        if self.sensory is None:
-            return self.network.initial_sensory(self.known_objects, features)
-        new = self.known_objects - self.sensory.shape[0]
-        if new == 0:
-            return self.sensory
-        return torch.cat([self.sensory, self.network.initial_sensory(new, features)])
+    def meet_permanent(self) -> None:
+        """Knows the objects of permanent memory from now on."""
+        self.known_objects = max(self.known_objects, self.bank.permanent_objects)
 
 
-def add_permanent(
-    state: Pass,
-    entry: EntryId,
-    encoded: EncodedFrame,
-    given: GivenMasks,
-    keep: Tensor | None = None,
-) -> None:
-    """Puts an annotated frame into permanent memory, sensory state untouched.
+@dataclass(frozen=True)
+class _Due:
+    """What happens on a frame, decided before anything is computed."""
+
+    known_objects: int
+    """Objects met once the frame is done."""
+    is_predicted: bool
+    keeps_sensory: bool
+    """Whether the sensory state that the decoder updates is kept."""
+    is_memorized: bool
+    is_stored: bool
+    """Whether a memorized frame enters working memory."""
+    is_deep: bool
+    """Whether memorizing reinforces the sensory state."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the network says about a frame before anything is decided."""
+
+    probabilities: Tensor
+    """(n + 1, H', W') float32, padded, background first"""
+    sensory: Tensor
+    """(n, CH, h, w) updated sensory state"""
+    recall: Recall
+
+
+def segment_frame(
+    state: PassState,
+    encoder: ShotEncoder,
+    frame_index: int,
+    given: GivenMasks | None,
+    *,
+    is_last: bool,
+) -> Tensor:
+    """Takes the pass over one frame; returns (n + 1, H, W) probabilities at internal size.
 
     Args:
-        state: the pass.
-        entry: address of the entry; an entry at the same address is replaced.
-        encoded: the frame.
-        given: the masks of the channels it speaks about.
-        keep: optional (h * w,) bool, the cells to store; None = all.
+        state: the pass; as before when an error is raised.
+        encoder: of the shot.
+        frame_index: the frame.
+        given: what is known about it beforehand, or None.
+        is_last: true for the last frame: nothing is updated or memorized after it.
     """
-    features = encoded.features
-    masks = pad(aggregate(given.masks)[1:], features.padding)
-    sensory = state.network.initial_sensory(len(given.channels), features)
-    values, _ = state.network.memorize(features, encoded.frame, masks, sensory)
-    tokens = frame_tokens(features, values, masks, given.channels, state.bank.object_count)
-    state.bank.add_permanent(entry, tokens if keep is None else tokens.chosen(keep))
-    state.known_objects = max(state.known_objects, max(given.channels) + 1)
+    due = _due(state, given, is_last)
+    encoded = encoder.encode(frame_index)  # 1. source.frame, 2. cache or network.encode
+    prediction = predict(state, encoded) if due.is_predicted else None  # 3. recall, 4. decode
+    probabilities = _decided(prediction, given, encoded, due.known_objects)
+    sensory = prediction.sensory if prediction and due.keeps_sensory else state.sensory
+    tokens = None
+    if due.is_memorized:  # 5. memorize
+        masks, features = probabilities[1:], encoded.features
+        before = sensory_for(state.network, sensory, due.known_objects, features)
+        values, reinforced = state.network.memorize(features, encoded.frame, masks, before)
+        sensory = reinforced if due.is_deep else sensory
+        if due.is_stored:
+            channels, count = range(due.known_objects), state.bank.object_count
+            tokens = frame_tokens(features, values, masks, channels, count)
+    _commit(state, due, sensory, prediction, tokens, encoded.cells)
+    return unpad(probabilities, encoded.features.padding)
 
 
-def predict(state: Pass, encoded: EncodedFrame) -> Prediction:
+def predict(state: PassState, encoded: EncodedFrame) -> Prediction:
     """Reads memory and decodes; changes nothing."""
-    features = encoded.features
+    features, network = encoded.features, state.network
     recall = state.bank.recall(features, state.known_objects, state.settings.top_k)
-    logits, sensory = state.network.decode(features, recall.readout, state.sensory_for(features))
-    return Prediction(aggregate(logits.sigmoid()), sensory, recall)
+    sensory = sensory_for(network, state.sensory, state.known_objects, features)
+    logits, updated = network.decode(features, recall.readout, sensory)
+    probabilities = aggregate(logits.sigmoid())
+    if state.settings.absence == "presence":
+        probabilities = weigh_presence(state.bank, features, probabilities)
+    return Prediction(probabilities, updated, recall)
 
 
 def annotate(predicted: Tensor | None, given: GivenMasks, encoded: EncodedFrame, n: int) -> Tensor:
@@ -155,76 +151,44 @@ def annotate(predicted: Tensor | None, given: GivenMasks, encoded: EncodedFrame,
     return aggregate(result)
 
 
-def memorize(state: Pass, encoded: EncodedFrame, probabilities: Tensor, *, store: bool) -> Tensor:
-    """Encodes the values of a frame and stores them; returns the reinforced sensory state.
-
-    Args:
-        state: the pass; its working memory grows when `store` is true.
-        encoded: the frame.
-        probabilities: (n + 1, H', W') padded, background first.
-        store: false for a frame that is in permanent memory already.
-    """
-    features, n = encoded.features, probabilities.shape[0] - 1
-    sensory = state.sensory_for(features)
-    values, reinforced = state.network.memorize(features, encoded.frame, probabilities[1:], sensory)
-    if store:
-        state.bank.add_working(
-            frame_tokens(features, values, probabilities[1:], range(n), state.bank.object_count)
-        )
-    state.bank.enforce_limits(encoded.cells)
-    return reinforced
+def sensory_for(network: Network, sensory: Tensor | None, n: int, features: Features) -> Tensor:
+    """(n, CH, h, w) sensory state of n objects; zeros for those that are new."""
+    if sensory is None:
+        return network.initial_sensory(n, features)
+    new = n - sensory.shape[0]
+    return torch.cat([sensory, network.initial_sensory(new, features)]) if new else sensory
 
 
-def advance(
-    state: Pass, encoded: EncodedFrame, given: GivenMasks | None, *, is_last: bool
-) -> Tensor:
-    """Takes the pass over one frame; returns (n + 1, H, W) probabilities at internal size.
-
-    Args:
-        state: the pass.
-        encoded: the frame.
-        given: what is known about it beforehand, or None.
-        is_last: true for the last frame: nothing is updated or memorized after it.
-    """
-    state.clock += 1
-    known_before = state.known_objects
-    if given is not None:
-        state.known_objects = max(known_before, max(given.channels) + 1)
+def _due(state: PassState, given: GivenMasks | None, is_last: bool) -> _Due:
+    """What happens on the frame after the last one."""
+    settings, clock = state.settings, state.clock + 1
     is_annotation = given is not None and given.is_annotation
-    is_memorized = not is_last and (is_annotation or _is_memory_due(state))
-    is_deep = not is_last and _is_deep_update_due(state, is_memorized)
-
-    prediction = None
-    if given is None or set(range(known_before)) - set(given.channels):
-        prediction = _predict_known(state, encoded, known_before)
-        probabilities = prediction.probabilities
-        if not is_last and not (state.settings.deep_update_every is None and is_deep):
-            state.sensory = prediction.sensory
-    if given is not None:
-        probabilities = _with_given(prediction, given, encoded, state.known_objects)
-    if is_memorized:
-        _memorize_due(state, encoded, probabilities, given, is_deep)
-    return unpad(probabilities, encoded.features.padding)
-
-
-def _predict_known(state: Pass, encoded: EncodedFrame, known_before: int) -> Prediction:
-    """Predicts the objects known before this frame and counts the usage."""
-    known_now, state.known_objects = state.known_objects, known_before
-    prediction = predict(state, encoded)
-    state.known_objects = known_now
-    state.bank.count_usage(prediction.recall.usage)
-    if state.settings.absence == "memory":
-        return prediction
-    weighed = weigh_presence(state.bank, encoded.features, prediction.probabilities)
-    return replace(prediction, probabilities=weighed)
+    elapsed = clock - state.last_memorized
+    is_time = settings.working_memory and elapsed >= settings.memorize_every
+    is_memorized = not is_last and (is_annotation or is_time)
+    every = settings.deep_update_every
+    is_deep = is_memorized if every is None else clock - state.last_deep_update >= every
+    is_deep = is_deep and not is_last
+    channels = given.channels if given else ()
+    return _Due(
+        known_objects=max(state.known_objects, *(c + 1 for c in channels), 0),
+        is_predicted=given is None or bool(set(range(state.known_objects)) - set(channels)),
+        keeps_sensory=not is_last and not (every is None and is_deep),
+        is_memorized=is_memorized,
+        is_stored=not (given is not None and given.is_annotation and given.in_permanent),
+        is_deep=is_deep,
+    )
 
 
-def _with_given(
-    prediction: Prediction | None, given: GivenMasks, encoded: EncodedFrame, n: int
+def _decided(
+    prediction: Prediction | None, given: GivenMasks | None, encoded: EncodedFrame, n: int
 ) -> Tensor:
-    """(n + 1, H', W') probabilities of a frame of which something is known beforehand."""
+    """(n + 1, H', W') probabilities of a frame, with what is known beforehand laid in."""
     if prediction is None:
+        assert given is not None
         return annotate(None, given, encoded, n)
+    if given is None:
+        return prediction.probabilities
     if given.is_annotation:
         return annotate(prediction.probabilities, given, encoded, n)
     kept = torch.ones_like(prediction.probabilities[1:])
@@ -232,26 +196,24 @@ def _with_given(
     return reduced(prediction.probabilities, kept)
 
 
-def _memorize_due(
-    state: Pass,
-    encoded: EncodedFrame,
-    probabilities: Tensor,
-    given: GivenMasks | None,
-    is_deep: bool,
+def _commit(
+    state: PassState,
+    due: _Due,
+    sensory: Tensor | None,
+    prediction: Prediction | None,
+    tokens: Tokens | None,
+    cells: int,
 ) -> None:
-    in_permanent = given is not None and given.is_annotation and given.in_permanent
-    reinforced = memorize(state, encoded, probabilities, store=not in_permanent)
-    state.last_memorized = state.clock
-    if is_deep:
-        state.sensory = reinforced
-        state.last_deep_update = state.clock
-
-
-def _is_memory_due(state: Pass) -> bool:
-    elapsed = state.clock - state.last_memorized
-    return state.settings.working_memory and elapsed >= state.settings.memorize_every
-
-
-def _is_deep_update_due(state: Pass, is_memorized: bool) -> bool:
-    every = state.settings.deep_update_every
-    return is_memorized if every is None else state.clock - state.last_deep_update >= every
+    """All that a frame changes."""
+    if tokens is not None:
+        state.bank.add_working(tokens)
+    if prediction is not None:
+        state.bank.count_usage(prediction.recall.usage)
+    if due.is_memorized:
+        state.bank.enforce_limits(cells)
+    state.clock += 1
+    state.known_objects, state.sensory = due.known_objects, sensory
+    if due.is_memorized:
+        state.last_memorized = state.clock
+        if due.is_deep:
+            state.last_deep_update = state.clock

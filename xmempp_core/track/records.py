@@ -1,10 +1,7 @@
-"""The compressed result of one frame, and the place where many of them are kept."""
+"""The compressed result of one frame."""
 
 from __future__ import annotations
 
-import tempfile
-import threading
-import weakref
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import CapacityError, InputError
+from ..errors import InputError
 from .segmentation import Segmentation, label_map_of
 
 # The fastest level: results are dominated by flat areas, higher levels save a fifth at four times
@@ -76,34 +73,3 @@ def decompress(data: bytes, shape: Sequence[int], frame_index: int) -> Tensor:
     if len(values) != expected:
         raise InputError(f"the track's frame {frame_index} is damaged: wrong length")
     return torch.from_numpy(np.frombuffer(values, np.uint8).reshape(shape).copy())
-
-
-class Spool:
-    """Bytes appended in memory, and in a temporary file once they exceed a budget."""
-
-    def __init__(self, memory_bytes: int) -> None:
-        # Closed with the spool, whose life is the track's.
-        self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes)  # noqa: SIM115
-        self._end = 0
-        self._lock = threading.Lock()
-        weakref.finalize(self, self._file.close)
-
-    def append(self, data: bytes) -> int:
-        """Store bytes; returns their offset."""
-        with self._lock:
-            try:
-                self._file.seek(self._end)
-                self._file.write(data)
-            except OSError as error:
-                raise CapacityError(
-                    f"the track's temporary file in {tempfile.gettempdir()} cannot be written "
-                    f"({error.strerror}); free space there or set TMPDIR to another folder"
-                ) from error
-            offset, self._end = self._end, self._end + len(data)
-            return offset
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Bytes stored before."""
-        with self._lock:
-            self._file.seek(offset)
-            return self._file.read(length)

@@ -31,6 +31,28 @@ class Segmentation:
     absent_ids: tuple[int, ...] = ()
     """Objects that are absent here by declaration or implication."""
 
+    @classmethod
+    def of(
+        cls,
+        frame_index: int,
+        object_ids: tuple[int, ...],
+        probabilities: Tensor,
+        size: Size,
+        annotation: Annotation | None,
+        absent_ids: tuple[int, ...],
+    ) -> Segmentation:
+        """A result with its confidence: for each object the mean of 2p - 1 where p > 0.5."""
+        objects = probabilities[1:]
+        inside = objects > 0.5
+        total = torch.where(inside, 2 * objects - 1, 0).flatten(1).sum(1)
+        means = (total / inside.flatten(1).sum(1).clamp(min=1)).tolist()
+        listed = annotation.object_ids if annotation else ()
+        confidence = tuple(
+            float("nan") if i in listed else 0.0 if i in absent_ids else mean
+            for i, mean in zip(object_ids, means, strict=True)
+        )
+        return cls(frame_index, object_ids, probabilities, size, confidence, annotation, absent_ids)
+
 
 def label_map_of(segmentation: Segmentation) -> Tensor:
     """(H, W) uint8 object ids at source resolution, 0 = background, on the CPU.

@@ -7,20 +7,21 @@ to a budget, then in a temporary file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
 from ..annotations import AnnotationSet
 from ..errors import InputError, ShapeError
 from ..settings import PropagationSettings
-from ..types import FrameSource, ModelInfo, Size
-from .records import FrameRecord, Spool, decompress
+from ..spill import SpillStore
+from ..types import FrameSource, ModelInfo, Network, Size
+from .records import FrameRecord, decompress
 from .segmentation import Segmentation, label_map_of, probabilities_of
 
 __all__ = ["FrameRecord", "Shot", "Track", "label_map_of", "probabilities_of", "shot_of_header"]
@@ -60,6 +61,41 @@ class Shot:
         return self.numbers[index]
 
 
+class PassFacts(Protocol):
+    """What results are made from, as a pass knows it."""
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        ...
+
+    @property
+    def source(self) -> FrameSource:
+        """The frames."""
+        ...
+
+    @property
+    def annotations(self) -> AnnotationSet:
+        """The annotations."""
+        ...
+
+    @property
+    def settings(self) -> PropagationSettings:
+        """The settings."""
+        ...
+
+
+class WholePass(PassFacts, Protocol):
+    """A pass over a shot, to be iterated once."""
+
+    @property
+    def frame_count(self) -> int:
+        """Segmentations it yields."""
+        ...
+
+    def __iter__(self) -> Iterator[Segmentation]: ...
+
+
 class Track:
     """All results of a shot, read by frame index.
 
@@ -85,38 +121,31 @@ class Track:
         self.settings = settings
         self.model = model
         self.object_ids = annotations.object_ids
-        self._spool = Spool(memory_bytes)
+        remedy = "propagate a part of the shot"
+        self._store = SpillStore("the track's results", remedy, memory_bytes=memory_bytes)
         self._entries: dict[int, _Entry] = {}
 
     @classmethod
+    def of(cls, pass_: PassFacts, *, memory_bytes: int = DEFAULT_MEMORY_BYTES) -> Track:
+        """A track without results for those of a pass."""
+        shot, model = Shot.of(pass_.source), pass_.network.info
+        return cls(shot, pass_.annotations, pass_.settings, model, memory_bytes=memory_bytes)
+
+    @classmethod
     def collect(
-        cls,
-        segmentations: Iterable[Segmentation],
-        *,
-        source: FrameSource,
-        annotations: AnnotationSet,
-        settings: PropagationSettings,
-        model: ModelInfo,
-        progress: Callable[[int, int], None] | None = None,
-        total_frames: int | None = None,
+        cls, pass_: WholePass, *, progress: Callable[[int, int], None] | None = None
     ) -> Track:
         """The track of a pass.
 
         Args:
-            segmentations: what `propagate` yields.
-            source: the shot.
-            annotations: as given to `propagate`.
-            settings: as given to `propagate`.
-            model: `info` of the network.
+            pass_: what `propagate` gives.
             progress: called after every frame with frames done and frames in all.
-            total_frames: frames of the pass; None = the whole shot.
         """
-        track = cls(Shot.of(source), annotations, settings, model)
-        total = len(source) if total_frames is None else total_frames
-        for done, segmentation in enumerate(segmentations, 1):
+        track = cls.of(pass_)
+        for done, segmentation in enumerate(pass_, 1):
             track.add(segmentation)
             if progress is not None:
-                progress(done, total)
+                progress(done, pass_.frame_count)
         return track
 
     def renamed(self, annotations: AnnotationSet) -> Track:
@@ -192,8 +221,8 @@ class Track:
         if record.shape[0] != len(self.object_ids) + 1:
             what = f"record of frame {record.frame_index}"
             raise ShapeError(what, f"({len(self.object_ids) + 1}, h, w)", record.shape)
+        self._store.put(record.frame_index, record.probabilities + record.labels)
         self._entries[record.frame_index] = _Entry(
-            self._spool.append(record.probabilities + record.labels),
             len(record.probabilities),
             len(record.labels),
             record.shape,
@@ -204,7 +233,7 @@ class Track:
     def record(self, frame_index: int) -> FrameRecord:
         """A frame's result as stored, to be kept elsewhere."""
         entry = self._entry(frame_index)
-        data = self._spool.read(entry.offset, entry.probability_bytes + entry.label_bytes)
+        data = self._store.get(frame_index)
         probabilities, labels = data[: entry.probability_bytes], data[entry.probability_bytes :]
         return FrameRecord(
             frame_index, entry.shape, probabilities, labels, entry.confidence, entry.absent_ids
@@ -302,9 +331,8 @@ def shot_of_header(header: dict[str, Any]) -> Shot:
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a record lies in the spool."""
+    """What a track knows of a record without reading it."""
 
-    offset: int
     probability_bytes: int
     label_bytes: int
     shape: tuple[int, int, int]
