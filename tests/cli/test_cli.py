@@ -35,7 +35,7 @@ from xmempp_core.formats.annotations.label_maps import read_label_map, write_lab
 from xmempp_core.formats.tracks import load_track
 from xmempp_core.network.xmem import XMem
 from xmempp_core.pictures.pictures import write_picture
-from xmempp_core.propagation.propagation import Propagation
+from xmempp_core.propagation.encoding import ShotEncoder
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -442,7 +442,7 @@ def test_out_of_memory_says_what_to_lower(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(Propagation, "_encoded", fail)
+    monkeypatch.setattr(ShotEncoder, "encode", fail)
     assert main(arguments(shot, tmp_path / "out")) == 3
     assert_one_sentence(capsys, "lower internal_size")
     assert not (tmp_path / "out").exists()
@@ -461,7 +461,7 @@ def test_a_defect_is_not_hidden(
     def fail(*_: object) -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(Propagation, "_encoded", fail)
+    monkeypatch.setattr(ShotEncoder, "encode", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         main(arguments(shot, tmp_path / "out"))
 

@@ -345,7 +345,7 @@ def test_out_of_memory_says_what_to_lower_and_frees_the_model(bed, monkeypatch, 
     node = propagation(graph, (shot, 0), (first, 0))
     graph.sink((node, 0), "track")
     # the allocator's own exception, raised where the pass first asks for memory
-    memory = bed.pack_module("xmempp_core.propagation.frame_step")
+    memory = bed.pack_module("xmempp_core.propagation.permanent_memory")
 
     def full(*_args, **_kwargs):
         raise error
@@ -373,7 +373,7 @@ def test_out_of_memory_lets_go_of_the_pass_before_the_device_is_asked_to_free_me
     shot = clip(graph)
     first = annotation(graph, (shot, 0), mask=(shot, 2))
     graph.sink((propagation(graph, (shot, 0), (first, 0)), 0), "track")
-    engine = bed.pack_module("xmempp_core.propagation.frame_step")
+    engine = bed.pack_module("xmempp_core.propagation.permanent_memory")
     bank = bed.pack_module("xmempp_core.memory.bank").MemoryBank
     real, alive = mm.soft_empty_cache, []
 
