@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -141,6 +144,31 @@ def _write_film(path: Path, pictures: list[Tensor]) -> None:
     with OverlayVideo(path) as film:
         for picture in pictures:
             film.add_picture(picture)
+
+
+ROOT = Path(__file__).parents[2]
+WRITE_A_FILM = """
+import sys
+from toy import toy_frames
+from xmempp_core.pictures.films import OverlayVideo
+with OverlayVideo(sys.argv[1]) as film:
+    for frame, labels in zip(*toy_frames()):
+        film.add(frame, labels)
+"""
+
+
+def test_the_same_pictures_give_the_same_bytes_whatever_memory_held_before(tmp_path: Path) -> None:
+    films = set()
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))
+    for filling in ("0", "1"):  # what glibc fills fresh memory with
+        film = tmp_path / f"{filling}.mp4"
+        subprocess.run(
+            [sys.executable, "-c", WRITE_A_FILM, str(film)],
+            check=True,
+            env={**os.environ, "PYTHONPATH": paths, "MALLOC_PERTURB_": filling},
+        )
+        films.add(film.read_bytes())
+    assert len(films) == 1
 
 
 def test_a_film_that_fails_leaves_nothing(tmp_path: Path) -> None:
