@@ -7,12 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..types import STRIDE, Features, Padding
+from .winograd import KERNEL, Conv3x3
 
 
 def conv(
     inputs: int, outputs: int, kernel: int = 3, *, stride: int = 1, groups: int = 1
 ) -> nn.Conv2d:
     """A convolution with bias and zero padding kernel // 2 on both sides."""
+    if kernel == KERNEL and stride == groups == 1:
+        return Conv3x3(inputs, outputs)
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups)
 
 
@@ -57,14 +60,32 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, middle: int | None = None) -> None:
         super().__init__()
         middle = outputs if middle is None else middle
-        self.downsample = conv(inputs, outputs) if inputs != outputs else None
-        self.conv1 = conv(inputs, middle)
-        self.conv2 = conv(middle, outputs)
+        self.downsample = Conv3x3(inputs, outputs) if inputs != outputs else None
+        self.conv1 = Conv3x3(inputs, middle)
+        self.conv2 = Conv3x3(middle, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, outputs, h, w) from (B, inputs, h, w)."""
         shortcut = x if self.downsample is None else self.downsample(x)
         return shortcut + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class JoinedResidualBlock(nn.Module):
+    """A residual block over what objects share joined with what each has of its own.
+
+    The weights are those of one block over all channels; the shared part is computed once.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.downsample = Conv3x3(inputs, outputs)
+        self.conv1 = Conv3x3(inputs, outputs)
+        self.conv2 = Conv3x3(outputs, outputs)
+
+    def forward(self, shared: Tensor, own: Tensor) -> Tensor:
+        """(N, outputs, h, w) from `shared` (1, C, h, w) and `own` (N, inputs - C, h, w)."""
+        inner = self.conv1.of_joined(F.relu(shared), F.relu(own))
+        return self.downsample.of_joined(shared, own) + self.conv2(F.relu(inner))
 
 
 class GatedUpdate(nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..errors import FormatError
 from ..runtime import Runtime
 from ..types import ModelInfo
+from .folding import fold_batch_norms
 from .lite import MASK_CHANNELS, XMemLite
 from .xmem import IMAGE_AND_MASKS, XMem
 
@@ -46,7 +47,9 @@ def load_model(model: str | Path = "lite", runtime: Runtime | None = None) -> XM
     network = build(path, state)
     name = str(model) if str(model) in BUNDLED else path.stem
     network.info = _info(name, path, network, metadata)
-    network = network.to(runtime.device, runtime.dtype).eval().requires_grad_(False)
+    network.eval().requires_grad_(False)
+    fold_batch_norms(network)
+    network = network.to(runtime.device, runtime.dtype)
     if runtime.device.type != "mps":  # elsewhere convolutions are faster so, on a CPU by half
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network

@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from ..types import Features, ModelInfo
-from .blocks import GatedUpdate, ResidualBlock, conv, features_of, padding_of, upsample
+from .blocks import (
+    GatedUpdate,
+    JoinedResidualBlock,
+    ResidualBlock,
+    conv,
+    features_of,
+    padding_of,
+    upsample,
+)
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
@@ -125,13 +133,13 @@ class FusionBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.block1 = ResidualBlock(inputs, outputs)
+        self.block1 = JoinedResidualBlock(inputs, outputs)
         self.attention = Attention(outputs)
         self.block2 = ResidualBlock(outputs, outputs)
 
     def forward(self, image: Tensor, objects: Tensor) -> Tensor:
         """(N, outputs, h, w) from image (1, C, h, w) and objects (N, D, h, w), C + D inputs."""
-        x = self.block1(torch.cat([image.expand(len(objects), -1, -1, -1), objects], 1))
+        x = self.block1(image, objects)
         return self.block2(x + self.attention(x))
 
 
