@@ -18,7 +18,7 @@ NODES = ROOT / "nodes"
 # A room may import from the lines above its own, and never from its own line. A folder is one room.
 # A new room takes its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "types"),
+    ("errors", "strict_json", "types"),
     ("annotations", "settings", "runtime", "atomic", "paths", "resize", "spill"),
     ("network", "track"),
     ("memory", "formats"),

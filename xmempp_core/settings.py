@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from .errors import InputError, SettingsError
+from .strict_json import parse_json
 
 MemoryMode = Literal["xmem++", "xmem"]
 Direction = Literal["forward", "outward", "bidirectional", "independent"]
@@ -103,8 +104,8 @@ class PropagationSettings:
     def values_from_json(text: str) -> dict[str, Any]:
         """Field names and values of a JSON object, not yet checked."""
         try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
+            values = parse_json(text)
+        except ValueError as error:
             raise InputError(f"settings are not valid JSON: {error}") from error
         if not isinstance(values, dict):
             raise InputError('settings must be a JSON object such as {"top_k": 20}')

@@ -283,7 +283,7 @@ def test_a_file_cut_anywhere_is_refused_in_a_sentence(tmp_path: Path) -> None:
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(FormatError, match=r"a.xmtrack: is no track file or is incomplete"):
             load_track(path)
-    with pytest.raises(FormatError, match=r"b.xmtrack: cannot be read: No such file"):
+    with pytest.raises(FormatError, match=r"b.xmtrack: does not exist"):
         load_track(tmp_path / "b.xmtrack")
 
 
@@ -323,7 +323,15 @@ def _rewritten(path: Path, **changes: object) -> None:
         ({"version": 2}, "is a track of version 2, this program reads 1"),
         ({"size": [10]}, "wrong content"),
         ({"size": [61, 300]}, "expected shape 300x61, got 107x61"),
+        ({"size": [10**6, 10**6]}, "1000000x1000000 pixels; more than"),
+        ({"size": ["9" * 5000, 1]}, "wrong content"),
         ({"frame_rate": "1/0"}, "wrong content"),
+        ({"frame_rate": "1e9999999"}, "frame rate '1e9999999' is no fraction such as 25/1"),
+        ({"frame_rate": "9" * 5000 + "/1"}, "is no fraction such as 25/1"),
+        ({"frame_names": ["../../x"] * len(_track().shot)}, "cannot be the name of a file"),
+        ({"frame_names": ["\ud800"]}, "is an archive but no track"),
+        ({"frame_names": ["a"]}, "do not fit together"),
+        ({"size": [math.inf, 3]}, "is an archive but no track"),
         ({"settings": {"top_k": -1}}, "setting top_k is -1"),
         ({"model": {}}, "wrong content"),
         ({"frames": [{"index": 999}]}, "wrong content"),
@@ -437,3 +445,61 @@ def test_what_a_set_says_is_its_fingerprint_and_no_track_takes_another(
     assert other.fingerprint != ANNOTATIONS.fingerprint
     with pytest.raises(InputError, match="not those that the track was made of; propagate"):
         _track().renamed(other)
+
+
+def _packed(path: Path, target: Path, compression: int, **entries: bytes) -> Path:
+    """A track file packed in another way, with entries replaced."""
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(target, "w", compression) as archive:
+        for name in source.namelist():
+            archive.writestr(name, entries.get(name, source.read(name)))
+    return target
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_archive_packed_as_no_track_is_refused(tmp_path: Path, compression: int) -> None:
+    save_track(_track(), tmp_path / "a.xmtrack")
+    path = _packed(tmp_path / "a.xmtrack", tmp_path / "b.xmtrack", compression)
+    for damage in (0, 40, 400):
+        data = bytearray(path.read_bytes())
+        data[60 : 60 + damage] = bytes(damage)
+        path.write_bytes(data)
+        with pytest.raises(FormatError, match=r"b\.xmtrack: is "):
+            load_track(path)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.xmtrack"
+    save_track(_track(), path)
+    data = path.read_bytes().replace(
+        b"PK\x01\x02\x14\x00\x14\x00\x00", b"PK\x01\x02\x14\x00\x14\x00\x01"
+    )
+    data = data.replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01")
+    assert data != path.read_bytes()
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"a\.xmtrack: is "):
+        load_track(path)
+
+
+@pytest.mark.parametrize("kind", ["probabilities/00000.zlib", "labels/00000.zlib"])
+def test_an_entry_larger_than_its_frame_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    save_track(_track(), tmp_path / "a.xmtrack")
+    bomb = {kind: bytes(10_000_000)}
+    path = _packed(tmp_path / "a.xmtrack", tmp_path / "b.xmtrack", zipfile.ZIP_DEFLATED, **bomb)
+    assert path.stat().st_size < 200_000
+    read = zipfile.ZipFile.read
+
+    def small_only(archive: zipfile.ZipFile, name: str) -> bytes:
+        assert archive.getinfo(name).file_size < 10_000_000
+        return read(archive, name)
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", small_only)
+    with pytest.raises(FormatError, match=r"has 10000000 bytes where at most \d+ fit"):
+        load_track(path)
+
+
+def test_a_fifo_is_no_track_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.xmtrack")
+    with pytest.raises(FormatError, match=r"a\.xmtrack: is a FIFO and no regular file"):
+        load_track(tmp_path / "a.xmtrack")

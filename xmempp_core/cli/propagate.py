@@ -22,6 +22,7 @@ from ..propagation.augment import parse_augmentations
 from ..propagation.propagation import Propagation
 from ..runtime import Runtime
 from ..settings import PropagationSettings
+from ..strict_json import parse_json
 from ..track.track import Track
 from ..types import FrameSource
 from .progress import Counter, peak_memory_bytes, shown_progress, stop_request
@@ -174,8 +175,8 @@ def _settings_file(path: Path) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 

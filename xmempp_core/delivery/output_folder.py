@@ -17,6 +17,7 @@ from torch import Tensor
 from ..atomic import write_bytes
 from ..errors import FormatError
 from ..formats.tracks import load_track, save_track
+from ..strict_json import parse_json
 from ..track.track import Track
 
 REPORT = "track.json"
@@ -180,7 +181,7 @@ def _holds_files(folder: Path, *but: str) -> bool:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -7,21 +7,32 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
 
 from ..atomic import replacing
-from ..errors import FormatError, XMemError
+from ..errors import CapacityError, FormatError, XMemError
+from ..paths import check_file, check_writable_text
+from ..strict_json import parse_json
 from ..track.records import FrameRecord
 from ..track.track import Track, shot_of_header
+from ..types import Size
 from .annotations.folder import annotation_files, annotations_from_files
+from .frames.limits import check_pixels
 
 FORMAT_NAME = "xmempp-track"
 _VERSION = 1
 _HEADER = "track.json"
 _ANNOTATIONS = "annotations/"
+_MAX_HEADER_BYTES = 256 << 20
+_MAX_ANNOTATION_BYTES = 64 << 20
+_MAX_CHANNELS = 256
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Longer numbers take Python minutes.
+_FRAME_RATE = re.compile(r"[0-9]{1,12}/[0-9]{1,12}")
 
 
 def save_track(track: Track, path: str | Path) -> None:
@@ -61,14 +72,25 @@ def load_track(path: str | Path) -> Track:
         FormatError: the file is missing, damaged, or no track.
     """
     path = Path(path)
+    check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _track_of(archive, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        problem = "is no track file or is incomplete; save the track again"
-        raise FormatError(path, problem) from error
     except XMemError:
         raise
+    except MemoryError as error:
+        problem = f"{path}: there is not enough memory to read the track; close other programs"
+        raise CapacityError(problem) from error
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
+        problem = f"is no track file or is incomplete ({error}); save the track again"
+        raise FormatError(path, problem) from error
     except OSError as error:
         raise FormatError(path, f"cannot be read: {error.strerror or error}") from error
 
@@ -76,17 +98,29 @@ def load_track(path: str | Path) -> Track:
 def _track_of(archive: zipfile.ZipFile, path: Path) -> Track:
     header = _header_of(archive, path)
     try:
+        _check_header(header, path)
         shot = shot_of_header(header)
         names = [n.removeprefix(_ANNOTATIONS) for n in archive.namelist() if _is_annotation(n)]
         annotations = annotations_from_files(
-            names, lambda name: archive.read(_ANNOTATIONS + name), shot, where=path
+            names,
+            lambda name: _read(archive, _ANNOTATIONS + name, _MAX_ANNOTATION_BYTES),
+            shot,
+            where=path,
         )
         track = Track.from_header(header, annotations)
         for content in header["frames"]:
+            _check_record(archive, content, shot.size, path)
             track.add_record(_record_of(archive, content))
-    except FormatError:
+    except (FormatError, CapacityError):
         raise
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        TypeError,
+        ValueError,
+        ZeroDivisionError,
+    ) as error:
         raise FormatError(path, f"is a track file with wrong content: {error}") from error
     return track
 
@@ -94,7 +128,7 @@ def _track_of(archive: zipfile.ZipFile, path: Path) -> Track:
 def _header_of(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     foreign = FormatError(path, "is an archive but no track; give a .xmtrack file")
     try:
-        header = json.loads(archive.read(_HEADER))
+        header = parse_json(_read(archive, _HEADER, _MAX_HEADER_BYTES))
     except (KeyError, ValueError) as error:
         raise foreign from error
     if not isinstance(header, dict) or header.get("format") != FORMAT_NAME:
@@ -103,6 +137,54 @@ def _header_of(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
         problem = f"is a track of version {header.get('version')}, this program reads {_VERSION}"
         raise FormatError(path, problem)
     return header
+
+
+def _check_header(header: dict[str, Any], path: Path) -> None:
+    """Raises before anything is made of a header whose numbers would take memory or time."""
+    height, width = map(int, header["size"])
+    check_pixels(path, Size(height, width))
+    rate = header["frame_rate"]
+    if rate is not None and not _FRAME_RATE.fullmatch(str(rate)):
+        raise ValueError(f"frame rate {str(rate)[:40]!r} is no fraction such as 25/1")
+    names, numbers = header["frame_names"], header["frame_numbers"]
+    if not isinstance(names, list) or not names or len(names) != len(numbers):
+        raise ValueError("the names and numbers of its frames do not fit together")
+    for name in names:
+        check_writable_text(str(name), path)
+        if str(name) in ("", ".", "..") or set(str(name)) & set("/\\\0"):
+            raise ValueError(f"frame name {str(name)[:40]!r} cannot be the name of a file")
+
+
+def _read(archive: zipfile.ZipFile, name: str, at_most_bytes: int) -> bytes:
+    """An entry, once its size is found to be what it may be."""
+    _check_entry(archive, name, at_most_bytes)
+    return archive.read(name)
+
+
+def _check_record(
+    archive: zipfile.ZipFile, content: dict[str, Any], size: Size, path: Path
+) -> None:
+    """Raises before a frame's entries are read if they are larger than what they can hold."""
+    index = int(content["index"])
+    channels, height, width = map(int, content["shape"])
+    check_pixels(path, Size(height, width))
+    if not 1 <= channels <= _MAX_CHANNELS:
+        raise ValueError(f"frame {index} has {channels} channels; 1 to {_MAX_CHANNELS} can be")
+    for kind, values in (
+        ("probabilities", 2 * channels * height * width),
+        ("labels", size.height * size.width),
+    ):
+        # A zlib stream is at most a trifle longer than what it holds.
+        _check_entry(archive, _entry_name(kind, index), values + values // 100 + 1024)
+
+
+def _check_entry(archive: zipfile.ZipFile, name: str, at_most_bytes: int) -> None:
+    """Raises ValueError for an entry larger than it can be, or packed as tracks never are."""
+    entry = archive.getinfo(name)
+    if entry.compress_type not in _COMPRESSIONS or entry.flag_bits & 1:
+        raise ValueError(f"{name} is encrypted or compressed as in no track")
+    if entry.file_size > at_most_bytes:
+        raise ValueError(f"{name} has {entry.file_size} bytes where at most {at_most_bytes} fit")
 
 
 def _is_annotation(name: str) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 from torch import Tensor
 
 from ...errors import FormatError
-from ...paths import check_writable_text
 from ...types import Size
 from .color import InputColorspace, check_colorspace
 from .fingerprints import fingerprint_files
@@ -40,8 +39,6 @@ class ImageSequence:
     ) -> None:
         check_colorspace(input_colorspace)
         self._files = tuple(files)
-        for file in self._files:  # the names of files are those of the masks
-            check_writable_text(file.path.stem, file.path)
         self._input_colorspace = input_colorspace
         first = read_image(self._files[0].path, input_colorspace)
         self._size = Size(first.shape[0], first.shape[1])
