@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from comfy_api.latest import io
 
-from . import convert, draw, host, sockets
+from . import convert, draw, files, host, shown, sockets
 from .annotation_sets import annotations_in, fit_annotations, with_all, with_fitted
 from .masks import mask_for_frame, masks_by_frame, sam3_masks
 from .paint import Canvas, Drawn, painted_mask
@@ -92,7 +92,7 @@ class AddAnnotation(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, image: str | None = None, **_: Any) -> str:
         """Changes when the painted file does."""
-        return host.change_mark(image)
+        return files.change_mark(image)
 
     @classmethod
     def execute(
@@ -117,7 +117,7 @@ class AddAnnotation(io.ComfyNode):
         if absent:
             chosen = torch.zeros(source.size, dtype=torch.bool)
         elif image.strip():
-            painted = painted_mask(host.input_file(image), canvas)
+            painted = painted_mask(files.input_file(image), canvas)
             chosen, notice = painted.mask, painted.notice
         elif mask is not None:
             chosen = mask_for_frame(mask, frame_index, source)
@@ -125,9 +125,9 @@ class AddAnnotation(io.ComfyNode):
         result = _with_absences(result, object_id, absent_frames)
         result = result.named(object_id, name.strip()) if name.strip() else result
         frame = source.frame(frame_index)
-        ui = host.show_pictures([_to_paint_on(frame, canvas, result)])
+        ui = shown.pictures([_to_paint_on(frame, canvas, result)])
         if notice:
-            ui |= host.tell(cls.hidden.unique_id, notice)
+            ui |= shown.line(cls.hidden.unique_id, notice)
         return io.NodeOutput(result, convert.image_of([frame]), ui=ui)
 
 
@@ -243,7 +243,7 @@ class AnnotationsFromMasks(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder: str | None = None, **_: Any) -> str:
         """Changes when a file of the folder does."""
-        return host.change_mark(folder)
+        return files.change_mark(folder)
 
     @classmethod
     def execute(
@@ -263,7 +263,7 @@ class AnnotationsFromMasks(io.ComfyNode):
             )
         result = _or_empty(annotations)
         if folder.strip():
-            result = with_all(result, annotations_in(host.input_file(folder)))
+            result = with_all(result, annotations_in(files.input_file(folder)))
         if masks is not None:
             indices = parse_numbers(frame_indices, "frame_indices", least=0)
             result = _with_masks(result, masks, indices, object_id)

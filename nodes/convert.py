@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from . import host
+from . import files, host
 from .identity import SameObject, file_facts
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ def frames_of(frames: Any) -> Clip:
 def _frames_of_video(video: Any) -> Clip:
     from ..xmempp_core import open_frames
 
-    path = host.file_of_video(video)
-    if path is None:
+    stream = host.stream_of_video(video)
+    if stream is None:
         components = video.get_components()
         rate = Fraction(components.frame_rate)
         pictures = open_frames(_colors(components.images))
         same = (SameObject(components.images), rate)
         return Clip(pictures, frame_rate=rate, kind=PICTURES, identity=same)
+    path = Path(stream) if isinstance(stream, str) else files.temporary_copy(stream.getbuffer())
     source, facts = open_frames(path), file_facts(path)
     start_seconds, duration_seconds = video.get_active_trim_window()
     if not start_seconds and not duration_seconds:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from comfy_api.latest import io
 
-from . import convert, draw, host, sockets
+from . import convert, draw, files, host, shown, sockets
 from .results import check_same_clip, frames_in_track, mask_from_track, object_ids_of
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class TrackPreview(io.ComfyNode):
         films = _FILMS.setdefault(track, {})
         path = films.get((source.identity, style))
         if path is None or not path.is_file():
-            path = host.temporary_file(".mp4")
+            path = files.temporary_file(".mp4")
             draw.write_film(path, track, source, style, host.Progress(len(track)).step)
             films[source.identity, style] = path
-        return io.NodeOutput(ui=host.show_video(path))
+        return io.NodeOutput(ui=shown.video(path))

@@ -5,19 +5,18 @@ ComfyUI and the core are imported inside the functions, so that loading the pack
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import logging
-import os
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from . import heap
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -178,6 +177,7 @@ def working(advice: str) -> Iterator[None]:
         _let_go(error)
     finally:
         mm.soft_empty_cache()
+        heap.give_back()
     if ran_out:
         mm.unload_all_models()
         mm.soft_empty_cache()
@@ -191,129 +191,28 @@ def _let_go(error: BaseException | None) -> None:
         error = error.__context__
 
 
-def input_file(name: str) -> Path:
-    """A file or folder of ComfyUI's input folder, or of its output folder.
-
-    Args:
-        name: path inside the folder, with " [input]" or " [output]" behind it to name the folder;
-            without, the input folder is searched first.
-
-    Raises:
-        InputError: the name is empty or leads out of these folders.
-        FormatError: there is nothing of that name.
-    """
-    from ..xmempp_core import FormatError
-
-    path, where = _found(name)
-    if path is None:
-        raise FormatError(
-            _plain(name), f"there is nothing of that name in ComfyUI's {where}; check the name"
-        )
-    return path
-
-
-def _found(name: str) -> tuple[Path | None, str]:
-    """The file or folder of a name, None if there is none, and where it was looked for."""
+def folders() -> tuple[Path, Path]:
+    """ComfyUI's input and output folder."""
     import folder_paths
 
-    plain, named_folder = folder_paths.annotated_filepath(name.strip())
-    folders = [folder_paths.get_input_directory(), folder_paths.get_output_directory()]
-    where = f"{Path(named_folder).name} folder" if named_folder else "input or output folder"
-    for folder in [named_folder] if named_folder else folders:
-        path = _inside(Path(folder), plain.strip())
-        if path.exists():
-            return path, where
-    return None, where
+    return Path(folder_paths.get_input_directory()), Path(folder_paths.get_output_directory())
 
 
-def _plain(name: str) -> str:
-    """A name without the folder it names in brackets."""
+def named_folder(name: str) -> tuple[str, Path | None]:
+    """A name without the " [input]", " [output]" or " [temp]" behind it, and the folder of that."""
     import folder_paths
 
-    return folder_paths.annotated_filepath(name.strip())[0].strip()
+    plain, folder = folder_paths.annotated_filepath(name.strip())
+    return plain.strip(), Path(folder) if folder else None
 
 
-def output_file(name: str, suffix: str = "") -> tuple[Path, str]:
-    """A path in ComfyUI's output folder and the name under which a Load node finds it.
-
-    Args:
-        name: path inside the folder; " [output]" behind it is taken off.
-        suffix: added where the name does not end with it.
-
-    Raises:
-        InputError: the name is empty or leads out of the output folder.
-        FormatError: its folder cannot be made.
-    """
-    import folder_paths
-
-    from ..xmempp_core import FormatError
-
-    root = Path(os.path.abspath(folder_paths.get_output_directory()))
-    plain = name.strip().removesuffix("[output]").strip()
-    path = _inside(root, plain if not plain or plain.endswith(suffix) else plain + suffix)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = f"cannot be made a folder ({error.strerror}); choose another name"
-        raise FormatError(path.parent, problem) from error
-    return path, f"{path.relative_to(root).as_posix()} [output]"
-
-
-def _inside(root: Path, name: str) -> Path:
-    from ..xmempp_core import InputError
-
-    # not resolve(): users link folders of other disks into the input folder
-    path, root = Path(os.path.abspath(root / name)), Path(os.path.abspath(root))
-    if not name or path == root or not path.is_relative_to(root):
-        raise InputError(
-            f"The name {name!r} does not lead to a place inside {root.name}/; "
-            "write a name such as shot_010/track"
-        )
-    return path
-
-
-def change_mark(name: str | None) -> str:
-    """Text that changes when a file, or a file directly in a folder, changes; "" if it is gone.
-
-    Args:
-        name: as for `input_file`; None where the name comes from another node.
-    """
-    if not name or not name.strip():
-        return ""
-    path, _ = _found(name)
-    if path is None:
-        return ""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return "|".join(f"{f.name}:{f.stat().st_mtime_ns}:{f.stat().st_size}" for f in files)
-
-
-def temporary_file(suffix: str) -> Path:
-    """A new file name in ComfyUI's temp folder, which is emptied at start."""
+def temporary_folder() -> Path:
+    """ComfyUI's temp folder, which is emptied at start."""
     import folder_paths
 
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"xmempp_{uuid.uuid4().hex}{suffix}"
-
-
-def show_pictures(pictures: list[Tensor]) -> dict[str, Any]:
-    """The ui part of a node that shows pictures (H, W, 3) uint8, stored without loss."""
-    from comfy_api.latest import io, ui
-    from PIL import Image
-
-    results = []
-    for picture in pictures:
-        path = temporary_file(".png")
-        Image.fromarray(picture.cpu().numpy()).save(path, compress_level=1)
-        results.append(ui.SavedResult(path.name, "", io.FolderType.temp))
-    return {"images": results, "animated": (False,)}
-
-
-def show_video(path: Path) -> dict[str, Any]:
-    """The ui part of a node that plays a video from ComfyUI's temp folder."""
-    from comfy_api.latest import io, ui
-
-    return ui.PreviewVideo([ui.SavedResult(path.name, "", io.FolderType.temp)]).as_dict()
+    return folder
 
 
 def show_text(node_id: str | None, text: str) -> None:
@@ -324,13 +223,6 @@ def show_text(node_id: str | None, text: str) -> None:
         PromptServer.instance.send_progress_text(text, node_id)
 
 
-def tell(node_id: str | None, text: str) -> dict[str, Any]:
-    """The ui part of a node that has something to say; it is written on the node and in the log."""
-    show_text(node_id, text)
-    log.warning(text)
-    return {"text": (text,)}
-
-
 def blocked() -> Any:
     """An output value that quietly keeps the nodes behind it from running."""
     from comfy_execution.graph_utils import ExecutionBlocker
@@ -338,37 +230,20 @@ def blocked() -> Any:
     return ExecutionBlocker(None)
 
 
+def stream_of_video(video: Any) -> Any:
+    """Path or bytes behind a VIDEO; None where it was made in the graph from pictures."""
+    from comfy_api.latest import InputImpl
+
+    if not isinstance(video, InputImpl.VideoFromFile):
+        return None
+    return video.get_stream_source()
+
+
 def video_from_file(path: Path) -> Any:
     """A VIDEO value of a file."""
     from comfy_api.latest import InputImpl
 
     return InputImpl.VideoFromFile(str(path))
-
-
-def file_of_video(video: Any) -> Path | None:
-    """The file behind a VIDEO; None where it was made in the graph from pictures.
-
-    A video that lies in memory is written into the temp folder.
-    """
-    from comfy_api.latest import InputImpl
-
-    if not isinstance(video, InputImpl.VideoFromFile):
-        return None
-    source = video.get_stream_source()
-    if isinstance(source, str):
-        return Path(source)
-    return _temporary_copy(source.getbuffer())
-
-
-def _temporary_copy(content: memoryview) -> Path:
-    """A file with a video's bytes; named by them, so that all nodes and runs share one copy."""
-    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    path = temporary_file(".part")
-    kept = path.with_name(f"xmempp_{digest}.video")
-    if not kept.is_file():
-        path.write_bytes(content)
-        path.replace(kept)
-    return kept
 
 
 def has_node(class_type: str) -> bool:

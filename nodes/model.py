@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import download, host, sockets
+from . import download, heap, host, sockets
 from .finished import FinishedTracks
 
 if TYPE_CHECKING:
@@ -67,6 +67,12 @@ class LoadedModel:
     runtime: Runtime
     shelf: CacheShelf = field(repr=False)
     finished: FinishedTracks = field(default_factory=FinishedTracks, repr=False)
+
+    def __del__(self) -> None:
+        # ComfyUI lets go of the model, by "Free memory" or because another one takes its place
+        for name in ("patcher", "shelf", "finished"):
+            self.__dict__.pop(name, None)
+        heap.give_back()
 
     @property
     def info(self) -> Any:

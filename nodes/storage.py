@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import convert, host, sockets
+from . import convert, files, sockets
 from .annotation_sets import Positions, annotations_in
 from .results import check_same_clip
 
@@ -50,7 +50,7 @@ class SaveAnnotations(io.ComfyNode):
 
         if not len(annotations):
             raise InputError("there is no annotation to save; annotate a frame first")
-        path, name = host.output_file(folder)
+        path, name = files.output_file(folder)
         last_frame = annotations.frame_indices[-1]
         size = next(iter(annotations)).size
         save_annotations(annotations, path, Positions(size, last_frame + 1))
@@ -82,12 +82,12 @@ class LoadAnnotations(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder: str | None = None) -> str:
         """Changes when a file of the folder does."""
-        return host.change_mark(folder)
+        return files.change_mark(folder)
 
     @classmethod
     def execute(cls, folder: str) -> io.NodeOutput:
         """The set."""
-        return io.NodeOutput(annotations_in(host.input_file(folder)))
+        return io.NodeOutput(annotations_in(files.input_file(folder)))
 
 
 class SaveTrack(io.ComfyNode):
@@ -121,7 +121,7 @@ class SaveTrack(io.ComfyNode):
         """Where it was saved."""
         from ..xmempp_core import save_track
 
-        path, name = host.output_file(filename, ".xmtrack")
+        path, name = files.output_file(filename, ".xmtrack")
         save_track(track, path)
         return io.NodeOutput(name, ui={"text": (name,)})
 
@@ -153,13 +153,13 @@ class LoadTrack(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, filename: str | None = None, **_: Any) -> str:
         """Changes when the file does."""
-        return host.change_mark(filename)
+        return files.change_mark(filename)
 
     @classmethod
     def execute(cls, filename: str, frames: Any) -> io.NodeOutput:
         """The track."""
         from ..xmempp_core import load_track
 
-        track = load_track(host.input_file(filename))
+        track = load_track(files.input_file(filename))
         check_same_clip(track, convert.frames_of(frames))
         return io.NodeOutput(track)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import convert, draw, host, sockets
+from . import convert, draw, host, shown, sockets
 from .results import check_same_clip
 from .settings_inputs import settings_of
 from .track import NOTHING_PAINTED, WHEN_MEMORY_ENDS, ask_to_paint, propagated
@@ -130,7 +130,7 @@ def _shown(
     )
     frames = convert.image_of([source.frame(i) for i in indices])
     tiles = [draw.numbered_overlay(i, track, source) for i in indices]
-    return io.NodeOutput(frames, indices, text, ui=host.show_pictures(tiles) | {"text": (text,)})
+    return io.NodeOutput(frames, indices, text, ui=shown.pictures(tiles) | {"text": (text,)})
 
 
 def _none(text: str, ui: dict[str, Any]) -> io.NodeOutput:

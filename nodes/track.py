@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import convert, draw, host, sockets
+from . import convert, draw, host, shown, sockets
 from .annotation_sets import fit_annotations
 from .finished import MadeOf
 from .settings_inputs import advanced_inputs, settings_inputs, settings_of
@@ -81,7 +81,7 @@ class Propagate(io.ComfyNode):
             return io.NodeOutput(host.blocked(), ui=ask_to_paint(cls.hidden.unique_id))
         source = convert.frames_of(frames)
         track = propagated(model, source, annotations, settings_of(values), augment)
-        return io.NodeOutput(track, ui=host.show_pictures([draw.overview(track, source)]))
+        return io.NodeOutput(track, ui=shown.pictures([draw.overview(track, source)]))
 
 
 def ask_to_paint(node_id: str | None) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def ask_to_paint(node_id: str | None) -> dict[str, Any]:
 
     A red error would be wrong: the first run is there to show the frame to paint on.
     """
-    return host.tell(node_id, NOTHING_PAINTED)
+    return shown.line(node_id, NOTHING_PAINTED)
 
 
 def propagated(

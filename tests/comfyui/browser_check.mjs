@@ -151,6 +151,25 @@ async function pictureNodes() {
   }
 }
 
+/** What the layers of the mask editor hold at a place of the picture. */
+const inkAt = (u, v) => page.evaluate(([u, v]) => [...document.querySelectorAll('[role=dialog] canvas')]
+  .map((canvas) => {
+    const pixels = canvas.getContext('2d', { willReadFrequently: true })
+      ?.getImageData(u * canvas.width, v * canvas.height, 1, 1).data;
+    return String(pixels ?? '');
+  }).join(' '), [u, v]);
+
+async function stroke(at) {
+  await page.mouse.move(...at(0.6, 0.3));
+  await page.waitForTimeout(300);
+  await page.mouse.down();
+  for (let i = 0; i <= 20; i++) {
+    await page.mouse.move(...at(0.6 + 0.01 * i, 0.3));
+    await page.waitForTimeout(25);
+  }
+  await page.mouse.up();
+}
+
 /** Paints a bar on the first node of a type with the stock mask editor. */
 async function paint(type) {
   const place = await page.evaluate((type) => {
@@ -177,14 +196,12 @@ async function paint(type) {
   });
   if (!box) return fail('the mask editor did not load its picture');
   const at = (u, v) => [box[0] + u * box[2], box[1] + v * box[3]];
-  await page.mouse.move(...at(0.6, 0.3));
-  await page.waitForTimeout(300);
-  await page.mouse.down();
-  for (let i = 0; i <= 20; i++) {
-    await page.mouse.move(...at(0.6 + 0.01 * i, 0.3));
-    await page.waitForTimeout(25);
+  const before = await inkAt(0.7, 0.3);
+  for (let attempt = 0; attempt < 5; attempt++) { // a busy machine loses the first strokes
+    await stroke(at);
+    await page.waitForTimeout(500 + 1000 * attempt);
+    if (await inkAt(0.7, 0.3) !== before) break;
   }
-  await page.mouse.up();
   await page.waitForTimeout(500);
   await screenshot('mask_editor');
   await page.evaluate(() => [...document.querySelectorAll('[role=dialog] button')]

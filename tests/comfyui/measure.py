@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Peak memory and added time of the nodes on a long clip: 400 frames of 1080p.
 
-    measure.py nodes | core [--size N]
+    measure.py nodes | core | free [--size N]
 
 Each runs in a process of its own, so that peaks can be told apart; prints one line of JSON. "core"
-makes the same pass and the same film without ComfyUI. Times are processor time, as the machine may
-be busy. The clip is the demo, looped and scaled, made once beside the cached ComfyUI.
+makes the same pass and the same film without ComfyUI. "free" runs the first workflow on the demo,
+presses "Free memory", and prints what the process holds before, after the pass and in the end.
+Times are processor time, as the machine may be busy. The clip is the demo, looped and scaled, made
+once beside the cached ComfyUI.
 """
 
 from __future__ import annotations
@@ -105,11 +107,44 @@ def run_core(clip: Path, size: int) -> float:
     return time.process_time() - start
 
 
+def held_gib() -> float:
+    """What the process holds of the machine's memory."""
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in x)
+    return round(int(line.split()[1]) / 2**20, 2)
+
+
+def run_free(size: int) -> None:
+    """Prints what a pass holds and what is left of it after "Free memory"."""
+    import gc
+
+    with tempfile.TemporaryDirectory() as base:
+        bed = Bed(Path(base), [PACK, TEST_PACK])
+        import comfy.model_management as mm
+
+        held = {"before": held_gib()}
+        graph = json.loads((PACK / "tests" / "workflows" / "02_quick_start.json").read_text())
+        for node in graph.values():
+            if "internal_size" in node["inputs"]:
+                node["inputs"]["internal_size"] = size
+        result = bed.run(graph)
+        assert result.success, result.error
+        held["after_the_pass"] = held_gib()
+        mm.unload_all_models()
+        bed.reset_cache()
+        gc.collect()
+        mm.soft_empty_cache()
+        held["after_free_memory"] = held_gib()
+    print(json.dumps({"what": "free", "size": size, "held_gib": held}))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("nodes", "core"))
+    parser.add_argument("what", choices=("nodes", "core", "free"))
     parser.add_argument("--size", type=int, default=480, help="internal size")
     arguments = parser.parse_args()
+    if arguments.what == "free":
+        run_free(arguments.size)
+        return
     clip = long_clip()
     run = {"nodes": run_nodes, "core": run_core}[arguments.what]
     seconds = run(clip, arguments.size)

@@ -334,6 +334,25 @@ def test_free_memory_moves_the_model_out_and_it_comes_back(bed):
     run(2)
 
 
+def test_free_memory_asks_the_system_to_take_back_what_the_model_held(bed, monkeypatch):
+    graph = Graph()
+    shot = clip(graph)
+    first = annotation(graph, (shot, 0), mask=(shot, 2))
+    graph.sink((propagation(graph, (shot, 0), (first, 0)), 0), "track")
+    assert bed.run(graph).success
+    heap = bed.pack_module("nodes.heap")
+    cache = bed.pack_module("xmempp_core.propagation.feature_cache").FeatureCache
+    alive = []
+    monkeypatch.setattr(
+        heap,
+        "give_back",
+        lambda: alive.append(sum(type(one) is cache for one in gc.get_objects())),
+    )
+    bed.reset_cache()
+    gc.collect()
+    assert alive == [0], "asked once, when the features were gone"
+
+
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_nothing_of_a_pass_outlives_it(bed, monkeypatch, cancelled):
     bank = bed.pack_module("xmempp_core.memory.bank").MemoryBank
