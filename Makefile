@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo_output
 
-.PHONY: demo test test-slow test-gpu test-comfyui test-browser lint format clean
+.PHONY: demo test test-portable test-slow test-gpu test-comfyui test-browser lint format clean
 
 $(VENV)/.ready: requirements.txt constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +19,10 @@ test: $(VENV)/.ready
 
 test-slow: $(VENV)/.ready
 	$(BIN)/python -m pytest -m "slow and not gpu and not comfyui and not browser"
+
+# As other processors, thread counts and busy machines run them; for a release, not for every change.
+test-portable: $(VENV)/.ready
+	.ci/portable $(BIN)/python
 
 # On a machine with a CUDA GPU; a test that cannot run there fails.
 test-gpu: $(VENV)/.ready

@@ -20,6 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from plain_errors import run_plainly
 
 from xmempp_core.annotations import Annotation, AnnotationSet
 from xmempp_core.cli.demo import CLIP, VIDEO
@@ -167,8 +168,8 @@ def main() -> None:
         cells = (f"{r['false']:.3f}, {r['J']:.3f}" for r in row.values())
         print(f"{clip.name:<12}" + "".join(f"{c:>20}" for c in cells), flush=True)
     if options.output:
-        options.output.write_text(json.dumps(results, indent=1) + "\n")
+        options.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    run_plainly(main)

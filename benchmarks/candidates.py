@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from plain_errors import run_plainly
 from torch import Tensor
 
 from xmempp_core.candidates.dissimilarity import composite_key, presence_of_cells
@@ -53,7 +54,7 @@ def main() -> None:
     text = json.dumps(report, indent=2)
     print(text)
     if options.output:
-        options.output.write_text(text + "\n")
+        options.output.write_text(text + "\n", encoding="utf-8")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -154,4 +155,4 @@ def median_seconds(work: Callable[[], object], repeats: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run_plainly(main)

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
+from plain_errors import run_plainly
 
 from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.experiments import CURVES
@@ -85,7 +86,7 @@ def read_scores(clips: Iterable[Clip], folder: Path) -> Scores:
     scores: Scores = {}
     for clip in clips:
         path = folder / f"{clip.name}.json"
-        known = json.loads(path.read_text())["passes"] if path.exists() else {}
+        known = json.loads(path.read_text(encoding="utf-8"))["passes"] if path.exists() else {}
         for method in METHODS:
             for count in range(1, 11):
                 key = f"{method.key}|{' '.join(map(str, spread(clip, count)))}"
@@ -160,4 +161,4 @@ def fill(card: Path, tables: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_plainly(main)

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from plain_errors import run_plainly
 from torch import Tensor
 
 from xmempp_core.annotations import Annotation, AnnotationSet
@@ -61,7 +62,7 @@ def main() -> None:
     result = {"machine": machine(options.threads), "passes": passes(options.threads, options.limit)}
     result["recall"] = [recall_case(tokens) for tokens in MEMORY_TOKENS]
     if options.output:
-        options.output.write_text(json.dumps(result, indent=1) + "\n")
+        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def machine(threads: int) -> dict[str, Any]:
@@ -221,4 +222,4 @@ def _report_recall(tokens: int, seconds: dict[str, float], difference: float) ->
 
 
 if __name__ == "__main__":
-    main()
+    run_plainly(main)

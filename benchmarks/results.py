@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from plain_errors import run_plainly
 
 from xmempp_core.annotations import Annotation
 from xmempp_core.evaluation.datasets import Clip, open_dataset
@@ -162,4 +163,4 @@ confident first; it is no estimate of J.
 
 
 if __name__ == "__main__":
-    main()
+    run_plainly(main)

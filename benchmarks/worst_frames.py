@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from plain_errors import run_plainly
 
 from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.metrics import region_similarity
@@ -69,4 +70,4 @@ def compared(clip: Clip, frame_index: int, mask: np.ndarray) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    main()
+    run_plainly(main)

@@ -485,7 +485,7 @@ def test_ctrl_c_stops_a_run_that_resume_finishes_to_the_same_bytes(
     )
     wait_until(lambda: len(list((tmp_path / "out" / "masks").glob("*.png"))) >= 3, process)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 130, err
     assert err.startswith("xmempp: interrupted after ")
     assert err.endswith("of 144 frames; go on with --resume\n")
@@ -498,7 +498,7 @@ def test_ctrl_c_stops_a_run_that_resume_finishes_to_the_same_bytes(
 
 
 def wait_until(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600  # a busy machine takes its time
     while not true():
         assert process.poll() is None, "it ended before it was interrupted"
         assert time.monotonic() < end, "it did not get going"

@@ -276,7 +276,7 @@ def _imported(path: Path) -> set[str]:
 
 
 LOAD = """
-import json, sys, time
+import json, sys
 sys.path[:0] = [{tests!r}]
 import torch
 from types import ModuleType
@@ -286,22 +286,20 @@ package.__path__ = [{root!r}]
 sys.modules["loaded_pack"] = package
 with recording_comfyui():
     before = set(sys.modules)
-    start = time.process_time()
     from loaded_pack.nodes import NODES
     for node in NODES:
         node.define_schema()
-    seconds = time.process_time() - start
-print(json.dumps([seconds, sorted(set(sys.modules) - before)]))
+print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
-def test_loading_the_pack_is_quick_and_imports_nothing_heavy():
+def test_loading_the_pack_imports_its_own_modules_and_little_else():
     script = LOAD.format(tests=str(ROOT / "tests/nodes"), root=str(ROOT))
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd="/"
     )
-    seconds, modules = json.loads(done.stdout)
+    modules = json.loads(done.stdout)
     heavy = {"av", "cv2", "numpy", "torchvision", "PIL", "safetensors", "fileseq", "scipy"}
     assert not heavy & {name.split(".")[0] for name in modules}
     assert not [name for name in modules if name.startswith("loaded_pack.xmempp_core")]
-    assert seconds < 0.3
+    assert len([name for name in modules if not name.startswith("loaded_pack")]) < 40, modules

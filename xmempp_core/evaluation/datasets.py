@@ -176,7 +176,11 @@ def _subset(root: Path, subset: str) -> list[str]:
         found = ", ".join(str(p.relative_to(root)) for p in lists)
         raise FormatError(root, f"holds several lists of that name ({found}); keep one")
     # DAVIS 2016 has pairs of file names in its lists, others one sequence a line.
-    lines = [line.split()[0] for line in lists[0].read_text().splitlines() if line.strip()]
+    lines = [
+        line.split()[0]
+        for line in lists[0].read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
     names = [Path(line).parent.name if "/" in line else line for line in lines]
     return list(dict.fromkeys(names))
 
@@ -186,7 +190,7 @@ def _objects(path: Path) -> dict[str, tuple[int, ...]]:
     if not path.exists():
         return {}
     try:
-        videos = json.loads(path.read_text())["videos"]
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
         return {
             name: tuple(sorted(int(i) for i in video["objects"])) for name, video in videos.items()
         }

@@ -187,7 +187,7 @@ def _read(path: Path, run: dict[str, Any]) -> dict[str, Any]:
     if not path.exists():
         return {"run": run, "passes": {}, "choices": {}}
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         differing = [name for name in run if content["run"].get(name) != run[name]]
         content["passes"], content["choices"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
