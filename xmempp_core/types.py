@@ -7,7 +7,7 @@ One token is one cell of one memorized frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -81,7 +81,10 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a network's image encoder says about one frame (padded to multiples of 16)."""
+    """What a network's image encoder says about one frame (padded to multiples of 16).
+
+    Of a batch of frames every tensor has one more axis in front.
+    """
 
     key: Tensor
     """(CK, h, w)"""
@@ -99,10 +102,23 @@ class Features:
     """what was added around the frame"""
 
     @property
+    def is_batch(self) -> bool:
+        """Whether they are of a batch of frames."""
+        return self.key.ndim == 4
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all tensors."""
-        tensors = (self.key, self.shrinkage, self.selection, self.f16, self.f8, self.f4)
-        return sum(t.nbytes for t in tensors)
+        return sum(t.nbytes for t in self._tensors)
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Features:
+        """The features with every tensor changed."""
+        key, shrinkage, selection, f16, f8, f4 = map(change, self._tensors)
+        return Features(key, shrinkage, selection, f16, f8, f4, self.padding)
+
+    @property
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        return self.key, self.shrinkage, self.selection, self.f16, self.f8, self.f4
 
 
 @dataclass(frozen=True)
@@ -126,13 +142,16 @@ class ModelInfo:
     """What the weights may be used for, as far as the file says."""
     note: str
     """How the model was made, as far as the file says."""
+    adaptation: str = ""
+    """How it was adapted to a shot, a JSON object; empty for a model that was not."""
 
 
 @runtime_checkable
 class Network(Protocol):
     """The calls a segmentation network offers; none of them writes to its arguments.
 
-    "Padded" is the size of the frame plus `features.padding`.
+    "Padded" is the size of the frame plus `features.padding`. All calls also take a batch of
+    frames: every tensor then has one more axis in front, and gradients flow through them.
     """
 
     key_channels: int

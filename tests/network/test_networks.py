@@ -12,7 +12,7 @@ from tiny import ARCHITECTURES, tiny_network
 from torch import Tensor
 
 from xmempp_core.network import lite, xmem
-from xmempp_core.network.lite import Skips, XMemLite
+from xmempp_core.network.lite import XMemLite
 from xmempp_core.network.xmem import XMem
 from xmempp_core.types import Features, Network, Padding
 
@@ -175,21 +175,34 @@ def test_equal_seeds_make_equal_networks(network: TinyNetwork) -> None:
     )
 
 
-def test_a_batch_of_frames_trains_the_small_network_as_single_frames_would() -> None:
-    network = tiny_network("xmemlite-1")
-    assert isinstance(network, XMemLite)
+def test_a_batch_of_frames_gives_what_single_frames_give(network: TinyNetwork) -> None:
     network.requires_grad_(True)
-    frames = torch.stack([torch.rand(3, 48, 80), torch.rand(3, 48, 80)])
-    masks, sensory = torch.rand(2, 3, 48, 80), torch.zeros(2, 3, 4, 3, 5)
-    skips: Skips = network.backbone(lite.normalize(frames))
-    values, reinforced = network.value(skips, masks, sensory)
-    logits, updated = network.decoder(skips, values, sensory)
+    frames = torch.stack([random_frame(0), random_frame(1)])
+    masks, sensory = torch.rand(2, 3, 48, 80), torch.randn(2, 3, 4, 3, 5)
+    batch = network.encode(frames)
+    assert batch.is_batch
+    assert network.initial_sensory(3, batch).shape == sensory.shape
+    values, reinforced = network.memorize(batch, frames, masks, sensory)
+    logits, updated = network.decode(batch, values, sensory)
     for i in range(2):
         features = network.encode(frames[i])
+        assert not features.is_batch
+        for name, tensor in tensors_of(features).items():
+            torch.testing.assert_close(tensors_of(batch)[name][i], tensor, atol=1e-4, rtol=1e-4)
         alone = network.memorize(features, frames[i], masks[i], sensory[i])
         torch.testing.assert_close((values[i], reinforced[i]), alone, atol=1e-4, rtol=1e-4)
         alone = network.decode(features, values[i], sensory[i])
         torch.testing.assert_close((logits[i], updated[i]), alone, atol=1e-4, rtol=1e-4)
-    results = (logits, updated, reinforced, *network.key_proj(skips.f16))
+    results = (logits, updated, reinforced, batch.key, batch.shrinkage, batch.selection)
     torch.stack([result.sum() for result in results]).sum().backward()
     assert all(p.grad is not None for p in network.parameters())
+
+
+def test_the_layers_of_the_trunk_are_all_that_a_frame_passes_before_its_keys(
+    network: TinyNetwork,
+) -> None:
+    network.requires_grad_(True)
+    features = network.encode(random_frame())
+    (features.f16.sum() + features.f8.sum() + features.f4.sum()).backward()
+    trunk = {id(p) for layer in network.trunk_layers for p in layer.parameters()}
+    assert trunk == {id(p) for p in network.parameters() if p.grad is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,16 @@ def _model_facts(info: ModelInfo) -> list[tuple[str, object]]:
         ("SHA-256", info.sha256),
         ("license", info.license),
         ("note", info.note or "none"),
+        *_adaptation_facts(info),
     ]
+
+
+def _adaptation_facts(info: ModelInfo) -> list[tuple[str, object]]:
+    """How an adapted model was made; nothing for others."""
+    if not info.adaptation:
+        return []
+    facts: dict[str, object] = json.loads(info.adaptation)
+    return [("adapted", f"{name.replace('_', ' ')}: {value}") for name, value in facts.items()]
 
 
 def _clip_facts(source: FrameSource) -> list[tuple[str, object]]:

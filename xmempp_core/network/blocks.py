@@ -34,16 +34,21 @@ def padding_of(height: int, width: int) -> Padding:
 def features_of(
     keys: tuple[Tensor, Tensor, Tensor], skips: tuple[Tensor, Tensor, Tensor], padding: Padding
 ) -> Features:
-    """The features of one frame without batch axis.
+    """The features of B frames.
 
     Args:
-        keys: key, shrinkage and selection (1, C, h, w).
-        skips: features (1, C, ...) at strides 16, 8 and 4.
-        padding: of the frame.
+        keys: key, shrinkage and selection (B, C, h, w).
+        skips: features (B, C, ...) at strides 16, 8 and 4.
+        padding: of the frames.
     """
-    key, shrinkage, selection = (t[0] for t in keys)
-    f16, f8, f4 = (t[0] for t in skips)
-    return Features(key, shrinkage, selection, f16, f8, f4, padding)
+    return Features(*keys, *skips, padding)
+
+
+def no_sensory(n: int, channels: int, features: Features) -> Tensor:
+    """The sensory state before the first frame: zeros (..., n, channels, h, w) float32."""
+    key = features.key
+    shape = (*key.shape[:-3], n, channels, *key.shape[-2:])
+    return key.new_zeros(shape, dtype=torch.float32)
 
 
 def upsample(features: Tensor, factor: int) -> Tensor:
@@ -83,7 +88,7 @@ class JoinedResidualBlock(nn.Module):
         self.conv2 = Conv3x3(outputs, outputs)
 
     def forward(self, shared: Tensor, own: Tensor) -> Tensor:
-        """(N, outputs, h, w) from `shared` (1, C, h, w) and `own` (N, inputs - C, h, w)."""
+        """(B N, outputs, h, w) from `shared` (B, C, h, w) and `own` (B N, inputs - C, h, w)."""
         inner = self.conv1.of_joined(F.relu(shared), F.relu(own))
         return self.downsample.of_joined(shared, own) + self.conv2(F.relu(inner))
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,9 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import FormatError
+from ..errors import FormatError, InputError
 from ..runtime import Runtime
 from ..types import ModelInfo
+from .adapted import AnyNetwork, WeightDifference, adapted_network
 from .folding import fold_batch_norms
 from .lite import MASK_CHANNELS, XMemLite
 from .xmem import IMAGE_AND_MASKS, XMem
@@ -25,6 +27,8 @@ BUNDLED = {"lite": Path(__file__).parents[1] / "weights" / "lite.safetensors"}
 SUFFIXES = (".pth", ".pt", ".safetensors")
 NON_COMMERCIAL = "non-commercial (trained on DAVIS 2016, CC BY-NC)"
 STEM = "value_encoder.conv1.weight"
+BASE_HASH = "base_sha256"
+"""Metadata that tells an adapted model from a whole one."""
 
 State = dict[str, Tensor]
 
@@ -44,6 +48,8 @@ def load_model(model: str | Path = "lite", runtime: Runtime | None = None) -> XM
     path = BUNDLED.get(str(model), Path(model))
     runtime = Runtime.choose() if runtime is None else runtime
     state, metadata = read_weights(path)
+    if BASE_HASH in metadata:
+        return _load_adapted(path, state, metadata, runtime)
     network = build(path, state)
     name = str(model) if str(model) in BUNDLED else path.stem
     network.info = _info(name, path, network, metadata)
@@ -53,6 +59,35 @@ def load_model(model: str | Path = "lite", runtime: Runtime | None = None) -> XM
     if runtime.device.type != "mps":  # elsewhere convolutions are faster so, on a CPU by half
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
+
+
+def save_adapted(network: AnyNetwork, path: str | Path) -> None:
+    """Writes an adapted network: the hash of its base and the difference in half precision.
+
+    Args:
+        network: made by an adaptation.
+        path: .safetensors file, replaced if it exists. `load_model` reads it where the base model
+            is bundled or lies beside it.
+
+    Raises:
+        InputError: the network is not adapted.
+        FormatError: the file cannot be written.
+    """
+    path, difference = Path(path), network.difference
+    if difference is None:
+        raise InputError(f"{network.info.name} is not adapted to a shot; there is nothing to save")
+    if path.suffix.lower() != ".safetensors":
+        raise FormatError(path, "models are written as .safetensors; choose a name that ends so")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {
+        BASE_HASH: difference.base_sha256,
+        "base_file": network.info.path.name,
+        "difference_sha256": difference.sha256,
+        "adaptation": network.info.adaptation,
+        "license": network.info.license,
+        "training": network.info.note,
+    }
+    write_weights(path, difference.tensors, {**_metadata(network), **facts})
 
 
 def convert(source: str | Path, target: str | Path) -> ModelInfo:
@@ -69,6 +104,14 @@ def convert(source: str | Path, target: str | Path) -> ModelInfo:
     if target.suffix.lower() != ".safetensors":
         raise FormatError(target, "models are written as .safetensors; choose a name that ends so")
     state, metadata = read_weights(source)
+    if BASE_HASH in metadata:
+        network = load_model(source, Runtime(torch.device("cpu"), torch.float32))
+        if isinstance(network, XMem):  # its norms are folded, the published layout has them apart
+            raise FormatError(
+                source, "is adapted to a shot and stays so; --model takes it as it is"
+            )
+        state = network.state_dict()
+        metadata = {name: metadata[name] for name in ("license", "training")}
     network = build(source, state)
     write_weights(target, state, {**metadata, **_metadata(network), **_origin(source)})
     return _info(target.stem, target, network, read_weights(target)[1])
@@ -132,6 +175,38 @@ def widen_stem(state: State) -> None:
     stem = state.get(STEM)
     if stem is not None and stem.ndim == 4 and stem.shape[1] == IMAGE_AND_MASKS - 1:
         state[STEM] = torch.cat([stem, torch.zeros_like(stem[:, :1])], 1)
+
+
+def _load_adapted(
+    path: Path, tensors: State, metadata: Mapping[str, str], runtime: Runtime
+) -> AnyNetwork:
+    """Base and difference of an adapted model file together."""
+    difference = WeightDifference(tensors, metadata[BASE_HASH])
+    if difference.sha256 != metadata.get("difference_sha256"):
+        raise FormatError(path, "is damaged; adapt the model again or copy the file again")
+    base = load_model(_base_of(path, metadata), runtime)
+    weights = dict(base.named_parameters())
+    for name, tensor in tensors.items():
+        if name not in weights or weights[name].shape != tensor.shape:
+            raise FormatError(path, f"does not fit its base model {base.info.name}: {name}")
+    network = adapted_network(base, difference, metadata.get("adaptation", "{}"))
+    network.info = replace(network.info, name=path.stem, path=path)
+    return network
+
+
+def _base_of(path: Path, metadata: Mapping[str, str]) -> str | Path:
+    """The base model of an adapted one: bundled, or the file of its name beside it."""
+    name = metadata.get("base_file", "")
+    beside = path.parent / name
+    choices: list[tuple[str | Path, Path]] = [*BUNDLED.items(), (beside, beside)]
+    for model, place in choices:
+        if name and place.is_file() and _sha256(place) == metadata[BASE_HASH]:
+            return model
+    raise FormatError(
+        path,
+        f"was adapted from {name or 'a model'} (SHA-256 {metadata[BASE_HASH]}), which is neither "
+        "bundled nor beside it; put that file into the same folder",
+    )
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:

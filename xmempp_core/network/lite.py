@@ -1,20 +1,33 @@
 """XMemLite: a small matching-memory network with the calls of XMem.
 
-The submodules take batches and work under autograd, for training; `XMemLite.encode`, `memorize` and
-`decode` are the calls without a batch axis that propagation makes.
+All of it takes batches of frames and works under autograd, for training; propagation makes the
+calls `encode`, `memorize` and `decode` on one frame, without the batch axis.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..types import STRIDE, Features, ModelInfo
-from .blocks import GatedUpdate, ResidualBlock, conv, features_of, fill_bias, padding_of, upsample
+from .blocks import (
+    GatedUpdate,
+    ResidualBlock,
+    conv,
+    features_of,
+    fill_bias,
+    no_sensory,
+    padding_of,
+    upsample,
+)
+from .winograd import of_each
+
+if TYPE_CHECKING:
+    from .adapted import WeightDifference
 
 MEAN, DEVIATION = 127 / 255, 128 / 255
 F4_CHANNELS, F8_CHANNELS, F16_CHANNELS = 24, 40, 112
@@ -149,9 +162,9 @@ class ValueEncoder(nn.Module):
         objects = masks.shape[:2]
         pair = torch.stack([masks, masks.sum(1, keepdim=True) - masks], 2).flatten(0, 1)
         pair = pair.to(skips.f16.dtype)  # (B N, 2, H', W')
-        x = self.mask4(F.pixel_unshuffle(pair, 4)) + per_object(self.img4(skips.f4), objects[1])
-        x = self.down8(F.relu(self.res4(x))) + per_object(self.img8(skips.f8), objects[1])
-        x = self.down16(F.relu(x)) + per_object(self.img16(skips.f16), objects[1])
+        x = self.mask4(F.pixel_unshuffle(pair, 4)) + of_each(self.img4(skips.f4), objects[1])
+        x = self.down8(F.relu(self.res4(x))) + of_each(self.img8(skips.f8), objects[1])
+        x = self.down16(F.relu(x)) + of_each(self.img16(skips.f16), objects[1])
         x = self.res2(self.res1(x))  # (B N, learned, h, w)
         value = torch.cat([x, F.avg_pool2d(pair, STRIDE)], 1).unflatten(0, objects)
         if self.gate is None:
@@ -195,11 +208,11 @@ class Decoder(nn.Module):
         objects = readout.shape[:2]
         state = sensory.flatten(0, 1)
         x = torch.cat([t.to(skips.f16.dtype) for t in (readout.flatten(0, 1), state)], 1)
-        g16 = self.fuse16(x) + per_object(self.img16(skips.f16), objects[1])
+        g16 = self.fuse16(x) + of_each(self.img16(skips.f16), objects[1])
         g16 = self.res16b(self.res16a(g16))
-        g8 = upsample(self.up8(F.relu(g16)), 2) + per_object(self.img8(skips.f8), objects[1])
+        g8 = upsample(self.up8(F.relu(g16)), 2) + of_each(self.img8(skips.f8), objects[1])
         g8 = self.res8(g8)
-        g4 = upsample(self.up4(F.relu(g8)), 2) + per_object(self.img4(skips.f4), objects[1])
+        g4 = upsample(self.up4(F.relu(g8)), 2) + of_each(self.img4(skips.f4), objects[1])
         g4 = self.res4(g4)
         logits = self.pred(F.relu(g4))  # (B N, 1, 4h, 4w)
         if self.gate is not None:
@@ -211,11 +224,6 @@ class Decoder(nn.Module):
         """What the decoder found at three strides, summed at stride 16."""
         fine = self.hid8(F.avg_pool2d(g8, 2)) + self.hid4(F.avg_pool2d(g4, 4))
         return self.hid16(g16) + fine
-
-
-def per_object(features: Tensor, n: int) -> Tensor:
-    """(B N, ...) features (B, ...) of each frame repeated for its N objects."""
-    return features if n == 1 else features.repeat_interleave(n, 0)
 
 
 class XMemLite(nn.Module):
@@ -232,6 +240,8 @@ class XMemLite(nn.Module):
     architecture = "xmemlite-1"
     info: ModelInfo
     """Where the weights come from; set by `load_model`."""
+    difference: WeightDifference | None = None
+    """From the base model, where the network is adapted to a shot."""
 
     def __init__(
         self,
@@ -262,13 +272,19 @@ class XMemLite(nn.Module):
         """The type the convolutions run in."""
         return next(self.parameters()).dtype
 
+    @property
+    def trunk_layers(self) -> tuple[nn.Module, ...]:
+        """The image trunk from its first layer to its last; training may leave the first as is."""
+        return (self.backbone.stem, *self.backbone.blocks)
+
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
+        if frame.ndim == 3:
+            return self.encode(frame[None]).mapped(lambda t: t[0])
         padding = padding_of(*frame.shape[-2:])
-        image = F.pad(normalize(frame), padding)[None].to(self.backbone.stem.weight.dtype)
+        image = F.pad(normalize(frame), padding).to(self.backbone.stem.weight.dtype)
         skips: Skips = self.backbone(image)
-        keys = self.key_proj(skips.f16)
-        return features_of(keys, skips, padding)
+        return features_of(self.key_proj(skips.f16), skips, padding)
 
     def memorize(
         self, features: Features, frame: Tensor, masks: Tensor, sensory: Tensor
@@ -281,8 +297,11 @@ class XMemLite(nn.Module):
             masks: (N, H', W') float32 0..1, aggregated, padded.
             sensory: (N, CH, h, w) float32.
         """
-        values, reinforced = self.value(skips_of(features), masks[None], sensory[None])
-        return values[0], reinforced[0]
+        if not features.is_batch:
+            one = features.mapped(lambda t: t[None])
+            values, reinforced = self.memorize(one, frame[None], masks[None], sensory[None])
+            return values[0], reinforced[0]
+        return self.value(Skips(features.f16, features.f8, features.f4), masks, sensory)
 
     def decode(self, features: Features, readout: Tensor, sensory: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, H', W') float32, padded, and updated sensory state (N, CH, h, w).
@@ -292,20 +311,17 @@ class XMemLite(nn.Module):
             readout: (N, CV, h, w).
             sensory: (N, CH, h, w) float32.
         """
-        logits, updated = self.decoder(skips_of(features), readout[None], sensory[None])
-        return logits[0], updated[0]
+        if not features.is_batch:
+            one = features.mapped(lambda t: t[None])
+            logits, updated = self.decode(one, readout[None], sensory[None])
+            return logits[0], updated[0]
+        return self.decoder(Skips(features.f16, features.f8, features.f4), readout, sensory)
 
     def initial_sensory(self, n: int, features: Features) -> Tensor:
         """Zeros (n, CH, h, w) float32."""
-        key = features.key
-        return key.new_zeros(n, self.sensory_channels, *key.shape[1:], dtype=torch.float32)
+        return no_sensory(n, self.sensory_channels, features)
 
 
 def normalize(frames: Tensor) -> Tensor:
     """Frames (..., 3, H, W) RGB 0..1 as the backbone takes them: (255 x - 127) / 128."""
     return (frames - MEAN) / DEVIATION
-
-
-def skips_of(features: Features) -> Skips:
-    """The image features of one frame as a batch of one."""
-    return Skips(features.f16[None], features.f8[None], features.f4[None])

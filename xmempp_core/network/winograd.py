@@ -53,16 +53,16 @@ class Conv3x3(nn.Conv2d):
         """The convolution of `shared` joined with each of `own`, the part of `shared` made once.
 
         Args:
-            shared: (1, C, h, w), the first C inputs of all.
-            own: (N, inputs - C, h, w), the other inputs of each.
+            shared: (B, C, h, w), the first C inputs of all objects of each of B frames.
+            own: (B N, inputs - C, h, w), the other inputs of each object.
         """
-        first = shared.shape[1]
+        first, count = shared.shape[1], len(own) // len(shared)
         if not (self._pays(shared) and self._pays(own)):
             common = F.conv2d(shared, self.weight[:, :first], self.bias, padding=1)
-            return F.conv2d(own, self.weight[:, first:], padding=1) + common
+            return F.conv2d(own, self.weight[:, first:], padding=1) + of_each(common, count)
         kernel = self.transformed_kernel()
         common = convolve(shared, kernel[:, :first], self.bias)
-        return convolve(own, kernel[:, first:], None).add_(common)
+        return convolve(own, kernel[:, first:], None).add_(of_each(common, count))
 
     def transformed_kernel(self) -> Tensor:
         """(36, inputs, outputs) of the weights as they are."""
@@ -78,6 +78,13 @@ class Conv3x3(nn.Conv2d):
         plain = x.device.type == "cpu" and x.dtype == self.weight.dtype == torch.float32
         learning = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
         return wide and plain and not learning
+
+
+def of_each(features: Tensor, n: int) -> Tensor:
+    """(B N, ...) features (B, ...) of each frame repeated for its N objects."""
+    if len(features) == 1:
+        return features.expand(n, *features.shape[1:])
+    return features if n == 1 else features.repeat_interleave(n, 0)
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:

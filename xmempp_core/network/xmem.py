@@ -1,9 +1,11 @@
 """XMem (Cheng and Schwing, ECCV 2022) with the parameter names of the published checkpoints.
 
-Objects are the batch axis; image features have a batch axis of one and are shared by all objects.
+Batches are B frames of N objects each; the objects of a frame share its image features.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +19,14 @@ from .blocks import (
     ResidualBlock,
     conv,
     features_of,
+    no_sensory,
     padding_of,
     upsample,
 )
+from .winograd import of_each
+
+if TYPE_CHECKING:
+    from .adapted import WeightDifference
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
@@ -138,7 +145,7 @@ class FusionBlock(nn.Module):
         self.block2 = ResidualBlock(outputs, outputs)
 
     def forward(self, image: Tensor, objects: Tensor) -> Tensor:
-        """(N, outputs, h, w) from image (1, C, h, w) and objects (N, D, h, w), C + D inputs."""
+        """(B N, outputs, h, w) from image (B, C, h, w) and objects (B N, D, h, w)."""
         x = self.block1(image, objects)
         return self.block2(x + self.attention(x))
 
@@ -161,21 +168,23 @@ class ValueEncoder(nn.Module):
     def forward(
         self, image: Tensor, f16: Tensor, masks: Tensor, sensory: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Values (N, CV, h, w) and reinforced sensory state (N, CH, h, w) float32.
+        """Values (B, N, CV, h, w) and reinforced sensory state (B, N, CH, h, w) float32.
 
         Args:
-            image: (1, 3, H', W') normalized and padded.
-            f16: (1, C, h, w).
-            masks: (N, H', W') soft masks 0..1.
-            sensory: (N, CH, h, w) float32.
+            image: (B, 3, H', W') normalized and padded.
+            f16: (B, C, h, w).
+            masks: (B, N, H', W') soft masks 0..1.
+            sensory: (B, N, CH, h, w) float32.
         """
-        pair = torch.stack([masks, masks.sum(0, keepdim=True) - masks], 1).to(image.dtype)
-        x = torch.cat([image.expand(len(masks), -1, -1, -1), pair], 1)
+        objects = masks.shape[:2]
+        pair = torch.stack([masks, masks.sum(1, keepdim=True) - masks], 2).flatten(0, 1)
+        x = torch.cat([of_each(image, objects[1]), pair.to(image.dtype)], 1)
         x = F.relu(F.max_pool2d(self.bn1(self.conv1(x)), 3, 2, 1))
-        value = self.fuser(f16, self.layer3(self.layer2(self.layer1(x))))
-        if self.hidden_reinforce is None:
-            return value, sensory
-        return value, self.hidden_reinforce(value, sensory)
+        value = self.fuser(f16, self.layer3(self.layer2(self.layer1(x))))  # (B N, CV, h, w)
+        if self.hidden_reinforce is not None:
+            state = self.hidden_reinforce(value, sensory.flatten(0, 1))
+            sensory = state.unflatten(0, objects)
+        return value.unflatten(0, objects), sensory
 
 
 class UpBlock(nn.Module):
@@ -187,8 +196,9 @@ class UpBlock(nn.Module):
         self.out_conv = ResidualBlock(inputs, outputs)
 
     def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
-        """(N, outputs, 2h, 2w) from skip (1, C, 2h, 2w) and coarse (N, inputs, h, w)."""
-        return self.out_conv(self.skip_conv(skip) + upsample(coarse, 2))
+        """(B N, outputs, 2h, 2w) from skip (B, C, 2h, 2w) and coarse (B N, inputs, h, w)."""
+        shared = of_each(self.skip_conv(skip), len(coarse) // len(skip))
+        return self.out_conv(shared + upsample(coarse, 2))
 
 
 class SensoryUpdate(GatedUpdate):
@@ -201,7 +211,7 @@ class SensoryUpdate(GatedUpdate):
         self.g4_conv = conv(inputs[2], middle, 1)
 
     def seen(self, g16: Tensor, g8: Tensor, g4: Tensor) -> Tensor:
-        """What the decoder found, summed at stride 16: (N, middle, h, w)."""
+        """What the decoder found, summed at stride 16: (B N, middle, h, w)."""
         fine = self.g8_conv(F.avg_pool2d(g8, 2)) + self.g4_conv(F.avg_pool2d(g4, 4))
         return self.g16_conv(g16) + fine
 
@@ -225,22 +235,25 @@ class Decoder(nn.Module):
     def forward(
         self, skips: tuple[Tensor, Tensor, Tensor], readout: Tensor, sensory: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Logits (N, H', W') float32 and updated sensory state (N, CH, h, w) float32.
+        """Logits (B, N, H', W') float32 and updated sensory state (B, N, CH, h, w).
 
         Args:
-            skips: features (1, C, ...) at strides 16, 8, 4.
-            readout: (N, CV, h, w).
-            sensory: (N, CH, h, w) float32.
+            skips: features (B, C, ...) at strides 16, 8, 4.
+            readout: (B, N, CV, h, w).
+            sensory: (B, N, CH, h, w) float32.
         """
         f16, f8, f4 = skips
-        g16 = self.fuser(f16, torch.cat([t.to(f16.dtype) for t in (readout, sensory)], 1))
+        objects, state = readout.shape[:2], sensory.flatten(0, 1)
+        read = torch.cat([t.to(f16.dtype) for t in (readout.flatten(0, 1), state)], 1)
+        g16 = self.fuser(f16, read)
         g8 = self.up_16_8(f8, g16)
         g4 = self.up_8_4(f4, g8)
-        logits = self.pred(F.relu(g4))  # (N, 1, 4h, 4w)
+        logits = self.pred(F.relu(g4))  # (B N, 1, 4h, 4w)
         if self.hidden_update is not None:
             seen = self.hidden_update.seen(g16, g8, torch.cat([g4, logits], 1))
-            sensory = self.hidden_update(seen, sensory)
-        return upsample(logits.float(), 4).squeeze(1), sensory
+            state = self.hidden_update(seen, state)
+        logits = upsample(logits.float(), 4).squeeze(1)
+        return logits.unflatten(0, objects), state.unflatten(0, objects)
 
 
 class XMem(nn.Module):
@@ -256,6 +269,8 @@ class XMem(nn.Module):
     architecture = "xmem"
     info: ModelInfo
     """Where the weights come from; set by `load_model`."""
+    difference: WeightDifference | None = None
+    """From the base model, where the network is adapted to a shot."""
 
     def __init__(
         self,
@@ -284,8 +299,16 @@ class XMem(nn.Module):
         """The type the convolutions run in."""
         return next(self.parameters()).dtype
 
+    @property
+    def trunk_layers(self) -> tuple[nn.Module, ...]:
+        """The image trunk from its first layer to its last; training may leave the first as is."""
+        trunk = self.key_encoder
+        return (trunk.conv1, trunk.bn1, trunk.res2, trunk.layer2, trunk.layer3)
+
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
+        if frame.ndim == 3:
+            return self.encode(frame[None]).mapped(lambda t: t[0])
         skips = self.key_encoder(self._image(frame))
         keys = self.key_proj(skips[0])
         return features_of(keys, skips, padding_of(*frame.shape[-2:]))
@@ -301,7 +324,11 @@ class XMem(nn.Module):
             masks: (N, H', W') float32 0..1, aggregated, padded.
             sensory: (N, CH, h, w) float32.
         """
-        return self.value_encoder(self._image(frame), features.f16[None], masks, sensory)
+        if not features.is_batch:
+            one = features.mapped(lambda t: t[None])
+            values, reinforced = self.memorize(one, frame[None], masks[None], sensory[None])
+            return values[0], reinforced[0]
+        return self.value_encoder(self._image(frame), features.f16, masks, sensory)
 
     def decode(self, features: Features, readout: Tensor, sensory: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, H', W') float32, padded, and updated sensory state (N, CH, h, w).
@@ -311,18 +338,20 @@ class XMem(nn.Module):
             readout: (N, CV, h, w).
             sensory: (N, CH, h, w) float32.
         """
-        skips = (features.f16[None], features.f8[None], features.f4[None])
-        return self.decoder(skips, readout, sensory)
+        if not features.is_batch:
+            one = features.mapped(lambda t: t[None])
+            logits, updated = self.decode(one, readout[None], sensory[None])
+            return logits[0], updated[0]
+        return self.decoder((features.f16, features.f8, features.f4), readout, sensory)
 
     def initial_sensory(self, n: int, features: Features) -> Tensor:
         """Zeros (n, CH, h, w) float32."""
-        key = features.key
-        return key.new_zeros(n, self.sensory_channels, *key.shape[1:], dtype=torch.float32)
+        return no_sensory(n, self.sensory_channels, features)
 
-    def _image(self, frame: Tensor) -> Tensor:
-        """(1, 3, H', W') normalized, padded, in the weights' dtype."""
-        image = F.pad(normalize(frame), padding_of(*frame.shape[-2:]))
-        return image[None].to(self.key_encoder.conv1.weight.dtype)
+    def _image(self, frames: Tensor) -> Tensor:
+        """(B, 3, H', W') normalized, padded, in the weights' dtype."""
+        image = F.pad(normalize(frames), padding_of(*frames.shape[-2:]))
+        return image.to(self.key_encoder.conv1.weight.dtype)
 
 
 def normalize(frames: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ def train(run: Run, state: TrainingState, progress: Progress | None = None) -> N
     settings = run.settings
     try:
         for plan in _plans(run, state.step):
-            figures = train_step(run, state, plan)
+            figures = train_step(state, plan, run.library, settings, run.runtime)
             try:
                 if state.step % settings.validate_every == 0 or state.step == settings.steps:
                     figures |= validate(state.average, run.held_out)
@@ -70,15 +70,21 @@ def train(run: Run, state: TrainingState, progress: Progress | None = None) -> N
             state.save(run.output / CHECKPOINT_NAME, settings)
 
 
-def train_step(run: Run, state: TrainingState, plan: BatchPlan) -> dict[str, Any]:
+def train_step(
+    state: TrainingState,
+    plan: BatchPlan,
+    library: PictureLibrary,
+    settings: TrainingSettings,
+    runtime: Runtime,
+) -> dict[str, Any]:
     """One optimizer step; its figures. The clock counts time on data and on the network apart."""
     started = time.perf_counter()
-    clips = render(run.library, plan)
-    _wait(run.runtime)
+    clips = render(library, plan)
+    _wait(runtime)
     rendered = time.perf_counter()
-    losses = _backward(run, state, clips, plan)
-    rate = run.settings.learning_rate * run.settings.rate_at(state.step)
-    norm = state.advance(rate, run.settings)
+    losses = _backward(state, clips, plan, settings, runtime)
+    rate = settings.learning_rate * settings.rate_at(state.step)
+    norm = state.advance(rate, settings)
     figures = {"step": state.step, **losses, "gradient_norm": norm, "rate": rate}
     ended = time.perf_counter()
     return figures | {
@@ -90,10 +96,16 @@ def train_step(run: Run, state: TrainingState, plan: BatchPlan) -> dict[str, Any
     }
 
 
-def _backward(run: Run, state: TrainingState, clips: Clips, plan: BatchPlan) -> dict[str, float]:
-    keep = run.settings.keep_at(state.step)
-    lowered = run.runtime.dtype != torch.float32
-    with torch.autocast(run.runtime.device.type, run.runtime.dtype, enabled=lowered):
+def _backward(
+    state: TrainingState,
+    clips: Clips,
+    plan: BatchPlan,
+    settings: TrainingSettings,
+    runtime: Runtime,
+) -> dict[str, float]:
+    keep = settings.keep_at(state.step)
+    lowered = runtime.dtype != torch.float32
+    with torch.autocast(runtime.device.type, runtime.dtype, enabled=lowered):
         losses: Losses = unroll(state.network, clips, plan, keep)
     losses.total.backward()
     return {name: float(value.detach()) for name, value in losses._asdict().items()}

@@ -109,14 +109,14 @@ class ClipPlanner:
         pasted = [self._paste(self._cutout(), n) for n in range(1 + scene_is_target, targets + 1)]
         if rng.random() < _LOOK_ALIKE:
             pasted.append(
-                self._look_alike(pasted if self._is_background(scene) else [scene, *pasted])
+                self.look_alike(pasted if self._is_background(scene) else [scene, *pasted])
             )
         if rng.random() < _OTHER_OBJECT:
             pasted.append(self._paste(self._cutout(), 0))
         color, offset = self._colors()
         order = rng.permutation(len(pasted))
         layers = tuple(pasted[i] for i in order)
-        return ClipPlan(scene, layers, color, offset, self._blurs())
+        return ClipPlan(scene, layers, color, offset, self.blurs())
 
     # ---- the scene
     def _scene(self, target: int) -> Layer:
@@ -128,7 +128,7 @@ class ClipPlanner:
             pictures = np.full(self.frames, self._picture_with_object())
         still = not filmed
         object_id = self._object_in(int(pictures[0]))
-        boxes = self._boxes(pictures, object_id)
+        boxes = self.boxes(pictures, object_id)
         part = self._half(boxes[0]) if still and rng.random() < 0.15 else self._whole
         matrices = self._camera(pictures, boxes, still)
         elastic = elastic_field(rng, self.size if still else 0)
@@ -193,15 +193,15 @@ class ClipPlanner:
         else:
             pictures = np.full(self.frames, self._picture_with_object())
         object_id = self._object_in(int(pictures[0]))
-        boxes = self._boxes(pictures, object_id)
+        boxes = self.boxes(pictures, object_id)
         still = len(set(pictures.tolist())) == 1
         part = self._half(boxes[0]) if still and rng.random() < 0.25 else self._whole
         return _Cutout(pictures, object_id, boxes, part)
 
-    def _look_alike(self, layers: Sequence[Layer]) -> Layer:
+    def look_alike(self, layers: Sequence[Layer]) -> Layer:
         """The same object as one of the layers again, elsewhere and not to be segmented."""
         like = layers[int(self.rng.integers(len(layers)))]
-        boxes = self._boxes(like.pictures, like.object_id)
+        boxes = self.boxes(like.pictures, like.object_id)
         return self._paste(_Cutout(like.pictures, like.object_id, boxes, self._whole), 0)
 
     def _paste(self, cutout: _Cutout, target: int) -> Layer:
@@ -267,7 +267,7 @@ class ClipPlanner:
         ids = self.index.object_ids(picture)
         return int(self.rng.choice(ids)) if ids else 1
 
-    def _boxes(self, pictures: np.ndarray, object_id: int) -> list[Box]:
+    def boxes(self, pictures: np.ndarray, object_id: int) -> list[Box]:
         """The object's box in each picture; where it is not seen, that of the nearest frame."""
         found = [self.index.entries[int(p)].boxes.get(object_id) for p in pictures]
         seen = [i for i, box in enumerate(found) if box]
@@ -291,7 +291,7 @@ class ClipPlanner:
         exposure = rng.normal(0, 5, (self.frames, 1)) * (rng.random() < 0.4)
         return (mix * gain).astype(np.float32), (mix @ offset + exposure).astype(np.float32)
 
-    def _blurs(self) -> np.ndarray:
+    def blurs(self) -> np.ndarray:
         rng = self.rng
         kernels = np.zeros((self.frames, BLUR_SIZE, BLUR_SIZE), np.float32)
         kernels[:, BLUR_SIZE // 2, BLUR_SIZE // 2] = 1

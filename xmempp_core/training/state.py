@@ -16,12 +16,15 @@ from torch import nn
 from ..errors import FormatError
 from ..network.checkpoint import build, write_weights
 from ..network.lite import XMemLite
+from ..network.xmem import XMem
 from .settings import TrainingSettings
 
 CHECKPOINT_NAME = "checkpoint.pt"
 MODEL_NAME = "model.safetensors"
 _CONTENTS = {"network", "average", "optimizer", "step", "origin", "settings"}
 NON_COMMERCIAL_MARKS = ("-NC", " NC", "non-commercial", "noncommercial")
+
+TrainedNetwork = XMem | XMemLite
 
 
 class Origin(NamedTuple):
@@ -35,8 +38,8 @@ class Origin(NamedTuple):
 class TrainingState:
     """The network, its moving average, the optimizer and the next step."""
 
-    network: XMemLite
-    average: XMemLite
+    network: TrainedNetwork
+    average: TrainedNetwork
     """Moving average of the weights; what is validated and exported."""
     optimizer: torch.optim.AdamW
     origin: Origin
@@ -49,11 +52,14 @@ class TrainingState:
     """Whether it was interrupted within a step's changes, and so is nothing to save."""
 
     @classmethod
-    def start(cls, network: XMemLite, settings: TrainingSettings, origin: Origin) -> TrainingState:
+    def start(
+        cls, network: TrainedNetwork, settings: TrainingSettings, origin: Origin
+    ) -> TrainingState:
         """The state before the first step."""
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        network.train().requires_grad_(True)
-        for layer in (network.backbone.stem, *network.backbone.blocks)[: _frozen_layers(settings)]:
+        # batch norms keep their statistics: a step sees too few clips for statistics of its own
+        network.eval().requires_grad_(True)
+        for layer in network.trunk_layers[: _frozen_layers(settings)]:
             layer.requires_grad_(False)
         average = copy.deepcopy(network).eval().requires_grad_(False)
         return cls(network, average, _optimizer(network, settings), origin)
@@ -176,7 +182,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def describe(network: XMemLite) -> dict[str, str]:
+def describe(network: TrainedNetwork) -> dict[str, str]:
     """Metadata of a model file: architecture and dimensions."""
     return {
         "format": "pt",
@@ -201,8 +207,8 @@ def _frozen_layers(settings: TrainingSettings) -> int:
     return settings.frozen_blocks + 1 if settings.frozen_blocks else 0
 
 
-def _optimizer(network: XMemLite, settings: TrainingSettings) -> torch.optim.AdamW:
-    trunk = {id(p) for p in network.backbone.parameters()}
+def _optimizer(network: TrainedNetwork, settings: TrainingSettings) -> torch.optim.AdamW:
+    trunk = {id(p) for layer in network.trunk_layers for p in layer.parameters()}
     trained = [p for p in network.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if id(p) in trunk], "share": settings.trunk_rate},

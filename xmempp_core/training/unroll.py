@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..network.lite import Skips, XMemLite, normalize
 from ..network.ops import PROBABILITY_FLOOR
-from ..types import STRIDE
+from ..types import STRIDE, Features, Network
 from .clips import Clips
 from .losses import dice_loss, hard_cross_entropy, overlap, readout_loss
 from .plans import BatchPlan
@@ -36,6 +36,16 @@ class Losses(NamedTuple):
     overlap: Tensor
 
 
+class _Frame(NamedTuple):
+    features: Features
+    """of the batch's frame at one time"""
+    image: Tensor
+    """(B, 3, H, W)"""
+    labels: Tensor
+    masks: Tensor
+    small_masks: Tensor
+
+
 @dataclass(eq=False)
 class _Memory:
     """Keys, shrinkage and values of the frames seen so far; true masks ride along as a value."""
@@ -45,33 +55,23 @@ class _Memory:
     values: list[Tensor] = field(default_factory=list)
 
     def add(self, frame: _Frame, value: Tensor) -> None:
-        self.keys.append(frame.key.flatten(2))
-        self.shrinkages.append(frame.shrinkage.flatten(2))
+        self.keys.append(frame.features.key.flatten(2))
+        self.shrinkages.append(frame.features.shrinkage.flatten(2))
         self.values.append(torch.cat([value, frame.small_masks.unsqueeze(2)], 2).flatten(3))
 
-    def read(self, frame: _Frame) -> tuple[Tensor, Tensor]:
+    def read(self, features: Features) -> tuple[Tensor, Tensor]:
         """Readout (B, N, CV, h, w) and the true masks read alike (B, N, h, w)."""
-        rows, columns = frame.key.shape[-2:]
+        rows, columns = features.key.shape[-2:]
         keys, shrinkages = torch.cat(self.keys, 2), torch.cat(self.shrinkages, 2)
         with torch.autocast(keys.device.type, enabled=False):
-            affinity = softmax_affinity(keys, shrinkages, frame.key, frame.selection)
+            affinity = softmax_affinity(keys, shrinkages, features.key, features.selection)
             values = torch.cat(self.values, 3).float()  # (B, N, CV + 1, L)
             read = (values.flatten(1, 2) @ affinity).view(*values.shape[:3], rows, columns)
         return read[:, :, :-1], read[:, :, -1]
 
 
-class _Frame(NamedTuple):
-    skips: Skips
-    key: Tensor
-    shrinkage: Tensor
-    selection: Tensor
-    labels: Tensor
-    masks: Tensor
-    small_masks: Tensor
-
-
-def unroll(network: XMemLite, clips: Clips, plan: BatchPlan, keep: float) -> Losses:
-    """The losses of a batch of clips.
+def unroll(network: Network, clips: Clips, plan: BatchPlan, keep: float) -> Losses:
+    """The losses of a batch of clips; their sides are multiples of 16.
 
     Args:
         network: in training.
@@ -81,51 +81,53 @@ def unroll(network: XMemLite, clips: Clips, plan: BatchPlan, keep: float) -> Los
     """
     frames = _encode(network, clips, plan.targets)
     memory = _Memory()
-    sensory = frames[0].key.new_zeros(
-        *frames[0].masks.shape[:2], network.sensory_channels, *frames[0].key.shape[-2:]
-    )
+    sensory = network.initial_sensory(plan.targets, frames[0].features)
     states = {}
     for index in (i for i, given in enumerate(plan.given) if given):
-        value, states[index] = network.value(frames[index].skips, frames[index].masks, sensory)
+        value, states[index] = _memorize(network, frames[index], frames[index].masks, sensory)
         memory.add(frames[index], value)
     losses = []
     for index, frame in enumerate(frames):
         if plan.given[index]:
             # before the first frame the state is still the one that memory was filled with
             first = index == 0
-            sensory = states[0] if first else network.value(frame.skips, frame.masks, sensory)[1]
+            sensory = states[0] if first else _memorize(network, frame, frame.masks, sensory)[1]
             continue
-        readout, read_masks = memory.read(frame)
-        logits, decoded = network.decoder(frame.skips, readout, sensory)
+        readout, read_masks = memory.read(frame.features)
+        logits, decoded = network.decode(frame.features, readout, sensory)
         with torch.autocast(logits.device.type, enabled=False):
             aggregated, probabilities = aggregate_batch(logits.sigmoid())
             losses.append(_losses(aggregated, probabilities[:, 1:], read_masks, frame, keep))
         if plan.memorized[index] and index + 1 < len(frames):
-            value, decoded = network.value(frame.skips, probabilities[:, 1:], sensory)
+            value, decoded = _memorize(network, frame, probabilities[:, 1:], sensory)
             memory.add(frame, value)
         sensory = decoded
     return Losses(*(torch.stack(column).mean() for column in zip(*losses, strict=True)))
 
 
-def _encode(network: XMemLite, clips: Clips, targets: int) -> list[_Frame]:
+def _memorize(
+    network: Network, frame: _Frame, masks: Tensor, sensory: Tensor
+) -> tuple[Tensor, Tensor]:
+    return network.memorize(frame.features, frame.image, masks, sensory)
+
+
+def _encode(network: Network, clips: Clips, targets: int) -> list[_Frame]:
     batch, count = clips.labels.shape[:2]
-    image = normalize(clips.frames).flatten(0, 1).contiguous(memory_format=torch.channels_last)
-    skips: Skips = network.backbone(image)
-    keys = network.key_proj(skips.f16)
+    images = clips.frames.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    features = network.encode(images)
+    each = features.mapped(lambda t: t.unflatten(0, (batch, count)))
     ids = torch.arange(1, targets + 1, device=clips.labels.device)[:, None, None]
     masks = (clips.labels[:, :, None] == ids).float()  # (B, T, N, H, W)
     small = F.avg_pool2d(masks.flatten(0, 2)[:, None], STRIDE).view(
-        *masks.shape[:3], *keys[0].shape[-2:]
+        *masks.shape[:3], *features.key.shape[-2:]
     )
-    parts = [t.unflatten(0, (batch, count)) for t in (*skips, *keys)]
-    frames = []
-    for index in range(count):
-        f16, f8, f4, key, shrinkage, selection = (t[:, index] for t in parts)
-        at = masks[:, index], small[:, index]
-        frames.append(
-            _Frame(Skips(f16, f8, f4), key, shrinkage, selection, clips.labels[:, index], *at)
+    return [
+        _Frame(
+            each.mapped(itemgetter((slice(None), index))), clips.frames[:, index],
+            clips.labels[:, index], masks[:, index], small[:, index],
         )
-    return frames
+        for index in range(count)
+    ]  # fmt: skip
 
 
 def _losses(

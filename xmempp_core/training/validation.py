@@ -10,10 +10,10 @@ import torch
 from ..annotations import Annotation, AnnotationSet
 from ..evaluation.metrics import mean_score, score_frames
 from ..formats.frames.open import open_frames
-from ..network.lite import XMemLite
 from ..propagation.propagation import propagate
 from ..settings import PropagationSettings
 from ..track.segmentation import label_map_of
+from ..types import Network
 from .sources import SourcePicture, SourceSet
 
 MAX_FRAMES = 24
@@ -21,7 +21,7 @@ ANNOTATED = (1, 5)
 """Numbers of annotated frames."""
 
 
-def validate(network: XMemLite, sets: Sequence[SourceSet]) -> dict[str, float]:
+def validate(network: Network, sets: Sequence[SourceSet]) -> dict[str, float]:
     """{"jf_1": ..., "jf_5": ...}: mean J&F 0..1 over sequences, by number of annotated frames.
 
     A sequence starts at its first frame with an object and is cut to 24 frames; annotations are
@@ -49,7 +49,7 @@ def _spread(frame_count: int, count: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, frame_count - 1, count).round()})
 
 
-def _score(network: XMemLite, pictures: Sequence[SourcePicture], annotated: Sequence[int]) -> float:
+def _score(network: Network, pictures: Sequence[SourcePicture], annotated: Sequence[int]) -> float:
     """J&F of the other frames of a sequence."""
     labels = {i: picture.labels for i, picture in enumerate(pictures)}
     given = [Annotation.from_label_map(i, torch.from_numpy(labels[i])) for i in annotated]
