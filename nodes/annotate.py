@@ -85,7 +85,6 @@ class AddAnnotation(io.ComfyNode):
                 sockets.Annotations.Output("annotations", tooltip="The set with this annotation."),
                 io.Image.Output("frame", tooltip="The frame itself, for other segmentation nodes."),
             ],
-            hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -127,7 +126,7 @@ class AddAnnotation(io.ComfyNode):
         frame = source.frame(frame_index)
         ui = shown.pictures([_to_paint_on(frame, canvas, result)])
         if notice:
-            ui |= shown.line(cls.hidden.unique_id, notice)
+            ui |= shown.line(notice)
         return io.NodeOutput(result, convert.image_of([frame]), ui=ui)
 
 

@@ -21,7 +21,7 @@ PICTURES = "pictures:"
 """Before the fingerprint of frames that came as IMAGE."""
 
 
-def frames_of(frames: Any) -> Clip:
+def frames_of(frames: Any) -> LinkedFrames:
     """The frames of an IMAGE (N, H, W, C) or of a VIDEO, whose file is read piece by piece.
 
     A trimmed video holds the frames of its window, a video made in the graph its pictures.
@@ -38,10 +38,10 @@ def frames_of(frames: Any) -> Clip:
         raise InputError(
             f"frames is {_kind(frames)}; link an IMAGE batch or a VIDEO with at least one frame"
         )
-    return Clip(open_frames(_colors(frames)), kind=PICTURES, identity=SameObject(frames))
+    return LinkedFrames(open_frames(_colors(frames)), kind=PICTURES, identity=SameObject(frames))
 
 
-def _frames_of_video(video: Any) -> Clip:
+def _frames_of_video(video: Any) -> LinkedFrames:
     from ..xmempp_core import open_frames
 
     stream = host.stream_of_video(video)
@@ -50,14 +50,14 @@ def _frames_of_video(video: Any) -> Clip:
         rate = Fraction(components.frame_rate)
         pictures = open_frames(_colors(components.images))
         same = (SameObject(components.images), rate)
-        return Clip(pictures, frame_rate=rate, kind=PICTURES, identity=same)
+        return LinkedFrames(pictures, frame_rate=rate, kind=PICTURES, identity=same)
     path = Path(stream) if isinstance(stream, str) else files.temporary_copy(stream.getbuffer())
     source, facts = open_frames(path), file_facts(path)
     start_seconds, duration_seconds = video.get_active_trim_window()
     if not start_seconds and not duration_seconds:
-        return Clip(source, identity=facts)
+        return LinkedFrames(source, identity=facts)
     window = _window(source, start_seconds, duration_seconds)
-    return Clip(source, window=window, identity=(facts, window))
+    return LinkedFrames(source, window=window, identity=(facts, window))
 
 
 def _window(source: FrameSource, start_seconds: float, duration_seconds: float) -> range:
@@ -76,7 +76,7 @@ def _window(source: FrameSource, start_seconds: float, duration_seconds: float) 
     return window
 
 
-class Clip:
+class LinkedFrames:
     """A FrameSource as ComfyUI shows it: counted from 0, perhaps a part of the file.
 
     Args:
@@ -143,7 +143,7 @@ class Clip:
         return (self.frame(i) for i in range(len(self)))
 
 
-class Watched(Clip):
+class Watched(LinkedFrames):
     """A FrameSource that says when a frame is read, so that Cancel is heard in a long search.
 
     Args:

@@ -23,7 +23,7 @@ class MadeOf:
     """All that a track depends on, beside the model."""
 
     clip: Hashable
-    """Identity of the frames, see `Clip`."""
+    """Identity of the frames, see `LinkedFrames`."""
     annotations: str
     """Fingerprint of the set."""
     settings: PropagationSettings

@@ -215,14 +215,6 @@ def temporary_folder() -> Path:
     return folder
 
 
-def show_text(node_id: str | None, text: str) -> None:
-    """Writes a line on a node."""
-    from server import PromptServer
-
-    if node_id is not None and PromptServer.instance is not None:
-        PromptServer.instance.send_progress_text(text, node_id)
-
-
 def blocked() -> Any:
     """An output value that quietly keeps the nodes behind it from running."""
     from comfy_execution.graph_utils import ExecutionBlocker

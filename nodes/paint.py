@@ -14,7 +14,7 @@ from .painted_on import PaintedOn, clip_bytes, read_mark
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .convert import Clip
+    from .convert import LinkedFrames
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Drawn:
 class Canvas:
     """The frame that is to be painted on."""
 
-    clip: Clip
+    clip: LinkedFrames
     frame_index: int
     object_id: int
     """The object that the paint is of."""

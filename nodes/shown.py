@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from . import files, host
+from . import files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +36,7 @@ def video(path: Path) -> dict[str, Any]:
     return ui.PreviewVideo([ui.SavedResult(path.name, "", io.FolderType.temp)]).as_dict()
 
 
-def line(node_id: str | None, text: str) -> dict[str, Any]:
-    """The ui part of a node that has something to say; it is written on the node and in the log."""
-    host.show_text(node_id, text)
+def line(text: str) -> dict[str, Any]:
+    """The ui part of a node that has something to say; web/js writes it on the node."""
     log.warning(text)
     return {"text": (text,)}

@@ -75,7 +75,6 @@ class SelectCandidates(io.ComfyNode):
                 io.Int.Output("indices", is_output_list=True, tooltip="Their frame numbers."),
                 io.String.Output("text", tooltip="The same in words."),
             ],
-            hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
 
@@ -95,7 +94,7 @@ class SelectCandidates(io.ComfyNode):
         from ..xmempp_core import select_candidates
 
         if not annotations.object_ids:
-            return _none(NOTHING_PAINTED, ask_to_paint(cls.hidden.unique_id))
+            return _none(NOTHING_PAINTED, ask_to_paint())
         source = convert.frames_of(frames)
         settings = settings_of({}) if track is None else track.settings
         if track is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
@@ -14,8 +16,8 @@ from .settings_inputs import advanced_inputs, settings_inputs, settings_of
 from .watch import WatchedPass
 
 if TYPE_CHECKING:
-    from ..xmempp_core import AnnotationSet, PropagationSettings, Track
-    from .convert import Clip
+    from ..xmempp_core import AnnotationSet, Propagation, PropagationSettings, Track
+    from .convert import LinkedFrames
     from .model import LoadedModel
 
 log = logging.getLogger(__name__)
@@ -63,7 +65,6 @@ class Propagate(io.ComfyNode):
                     "track", tooltip="All masks of the clip; Track to Mask makes MASK of them."
                 )
             ],
-            hidden=[io.Hidden.unique_id],
             has_intermediate_output=True,
         )
 
@@ -78,23 +79,27 @@ class Propagate(io.ComfyNode):
     ) -> io.NodeOutput:
         """The track; shows overlays of some frames."""
         if not annotations.object_ids:
-            return io.NodeOutput(host.blocked(), ui=ask_to_paint(cls.hidden.unique_id))
-        source = convert.frames_of(frames)
-        track = propagated(model, source, annotations, settings_of(values), augment)
-        return io.NodeOutput(track, ui=shown.pictures([draw.overview(track, source)]))
+            return io.NodeOutput(host.blocked(), ui=ask_to_paint())
+        source, settings = convert.frames_of(frames), settings_of(values)
+        track = propagated(model, source, annotations, settings, augment)
+        ui = shown.pictures([draw.overview(track, source)])
+        if settings.ignored:
+            said = f"Direction {settings.direction}: without effect are {settings.ignored}."
+            ui |= shown.line(said)
+        return io.NodeOutput(track, ui=ui)
 
 
-def ask_to_paint(node_id: str | None) -> dict[str, Any]:
+def ask_to_paint() -> dict[str, Any]:
     """The ui part of a node that waits for the first annotation; also said on the node, in the log.
 
     A red error would be wrong: the first run is there to show the frame to paint on.
     """
-    return shown.line(node_id, NOTHING_PAINTED)
+    return shown.line(NOTHING_PAINTED)
 
 
 def propagated(
     model: LoadedModel,
-    source: Clip,
+    source: LinkedFrames,
     annotations: AnnotationSet,
     settings: PropagationSettings,
     augment: str = "none",
@@ -114,17 +119,18 @@ def propagated(
 
 def _passed(
     model: LoadedModel,
-    source: Clip,
+    source: LinkedFrames,
     fitted: AnnotationSet,
     settings: PropagationSettings,
     augment: str,
 ) -> Track:
     """The track of a pass, with progress, preview and Cancel, and with the model's features."""
-    from ..xmempp_core import Track, parse_augmentations, propagate
+    from ..xmempp_core import parse_augmentations, propagate
 
-    shelf, watched = model.shelf, WatchedPass(source, settings)
-    with host.working(WHEN_MEMORY_ENDS), shelf.reported(source, settings) as cache:
-        pass_ = propagate(
+    watched = WatchedPass(source, settings)
+    with host.working(WHEN_MEMORY_ENDS), model.shelf.reported(source, settings) as cache:
+        start = partial(
+            propagate,
             model.network(settings),
             watched.frames,
             fitted,
@@ -132,8 +138,16 @@ def _passed(
             augment=parse_augmentations(augment),
             cache=cache,
         )
-        watched.prepare(pass_)
-        track = Track.of(pass_)
-        for segmentation in watched.results(iter(pass_)):
-            track.add(segmentation)
-        return track
+        return _collected(start, watched)
+
+
+def _collected(start: Callable[[], Propagation], watched: WatchedPass) -> Track:
+    """The track of a pass, which lives in this call alone: where it fails, its memory goes."""
+    from ..xmempp_core import Track
+
+    pass_ = start()
+    watched.prepare(pass_)
+    track = Track.of(pass_)
+    for segmentation in watched.results(iter(pass_)):
+        track.add(segmentation)
+    return track

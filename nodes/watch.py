@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,17 @@ from . import draw, host
 from .convert import Watched
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ..xmempp_core import FrameSource, Propagation, PropagationSettings, Segmentation
 
 
 class WatchedPass:
     """The frames and results of a pass, both on their way through the node's progress bar.
 
-    Cancel is heard at every frame that is read. The backward leg of "bidirectional" gives no
-    results yet, so that its frames are counted as they are read.
+    The bar counts the pictures that fill permanent memory, then the results. Cancel is heard at
+    every frame that is read. The backward leg of "bidirectional" gives no results yet, so that its
+    frames are counted as they are read.
 
     Args:
         source: the clip.
@@ -26,30 +29,33 @@ class WatchedPass:
 
     def __init__(self, source: FrameSource, settings: PropagationSettings) -> None:
         self._source = source
+        self._remembered = 0
         self._ahead = len(source) if settings.direction == "bidirectional" else 0
-        self._read = 0
+        self._read = self._ahead
         self._bar = host.Progress(self._ahead + len(source))
         self.frames = Watched(source, self._on_frame)
 
     def prepare(self, pass_: Propagation) -> None:
-        """Fills permanent memory, with a bar of its own."""
-        bar = None
-        for done, total in pass_.prepare():
-            host.check_interrupted()
-            bar = bar or host.Progress(total)
-            bar.step(done)
+        """Fills permanent memory."""
+        for done, self._remembered in pass_.prepare():
+            self._show(done)
 
     def results(self, segmentations: Iterator[Segmentation]) -> Iterator[Segmentation]:
         """The same results, each shown."""
-        self._bar.step(0)
+        self._read = 0
+        self._show(self._remembered)
         for done, segmentation in enumerate(segmentations, start=1):
             self._read = self._ahead
             picture = partial(draw.preview_of, segmentation, self._source)
-            self._bar.step(self._ahead + done, picture=picture)
+            self._show(self._remembered + self._ahead + done, picture)
             yield segmentation
 
     def _on_frame(self) -> None:
         host.check_interrupted()
         if self._read < self._ahead:
             self._read += 1
-            self._bar.step(self._read)
+            self._show(self._remembered + self._read)
+
+    def _show(self, done: int, picture: Callable[[], Image] | None = None) -> None:
+        total = self._remembered + self._ahead + len(self._source)
+        self._bar.step(done, total, picture=picture)

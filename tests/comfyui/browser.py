@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The stock frontend in headless Chromium against a real ComfyUI server, in both canvas modes.
 
-    browser.py [--out FOLDER] [--mode litegraph|vue] [workflow names ...]
+    browser.py [--out FOLDER] [--mode litegraph|vue] [--frontend FOLDER] [workflow names ...]
 
+"--frontend" takes the folder `static` of another comfyui-frontend-package than the installed one.
 Needs node, Chromium, and playwright-core, which is fetched from npm into the cache folder. Starts a
 server of its own on a free port, in a folder of its own.
 """
@@ -30,7 +31,7 @@ START_SECONDS = 180
 
 
 @contextmanager
-def server(base: Path) -> Iterator[str]:
+def server(base: Path, frontend: Path | None = None) -> Iterator[str]:
     """Address of a running ComfyUI with the pack and the test pack."""
     packs = base / "custom_nodes"
     packs.mkdir(parents=True, exist_ok=True)
@@ -41,6 +42,8 @@ def server(base: Path) -> Iterator[str]:
     command = [sys.executable, str(cache_folder() / "main.py"), "--cpu", "--disable-api-nodes"]
     command += ["--port", str(port), "--base-directory", str(base)]
     command += ["--database-url", "sqlite:///:memory:"]
+    if frontend is not None:
+        command += ["--front-end-root", str(frontend.absolute())]
     with (base / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
@@ -92,6 +95,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("/tmp/xmempp-browser"))
     parser.add_argument("--mode", choices=("litegraph", "vue"))
     parser.add_argument("--size", type=int, default=96, help="internal size of the passes")
+    parser.add_argument("--frontend", type=Path, help="another frontend's folder static")
     arguments = parser.parse_args()
     workflows = sorted((PACK / "workflows").glob("*.json"))
     if arguments.names:
@@ -101,7 +105,10 @@ def main() -> int:
     modes = [arguments.mode] if arguments.mode else ["litegraph", "vue"]
     failed = []
     for mode in modes:
-        with tempfile.TemporaryDirectory() as base, server(Path(base)) as address:
+        with (
+            tempfile.TemporaryDirectory() as base,
+            server(Path(base), arguments.frontend) as address,
+        ):
             if not check(address, arguments.out, mode, workflows, arguments.size):
                 failed.append(mode)
                 print((Path(base) / "server.log").read_text()[-4000:])

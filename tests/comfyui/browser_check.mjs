@@ -267,7 +267,7 @@ const shows = (type) => page.evaluate(([type, isVue]) => {
   const node = app.graph._nodes.find((n) => n.type === type);
   const element = document.querySelector(`[data-node-id="${node.id}"]`);
   const count = isVue ? element.querySelectorAll('img').length : (node.imgs ?? []).length;
-  const line = node.widgets.find((widget) => widget.name === '$$node-text-preview');
+  const line = node.widgets.find((widget) => widget.name === 'xmempp_line');
   return { pictures: count, line: line?.value ?? '' };
 }, [type, isVue]);
 
@@ -310,7 +310,7 @@ async function checkPictures() {
   if (!/^xmempp_core.InputError: the paint .* was made on frame 60, and frame_index is 30/.test(error))
     fail(`paint of another frame was not refused: ${error}`);
   else note(`refused: ${error}`);
-  await expect('after a refusal', PAINT_NODE, 0, '');
+  await expect('after a refusal', PAINT_NODE, 0, 'the paint clipspace');
   await setFrame(60);
   // nothing annotated: the line appears, and goes when it is no longer true
   const link = await page.evaluate((type) => {

@@ -51,10 +51,7 @@ def annotated(bed, graph: Graph, node: str) -> tuple[torch.Tensor, list[str]]:
     assert result.success, result.error
     values = graph[node]["inputs"]
     mask = bed.received["set"].at(values["frame_index"]).mask(values["object_id"])
-    said = list(result.outputs[node].get("text", ()))
-    for text in said:
-        assert ("progress_text", {"node": node, "text": text}) in result.events
-    return mask, said
+    return mask, list(result.outputs[node].get("text", ()))
 
 
 def refusal(bed, graph: Graph, node: str) -> str:
