@@ -151,6 +151,13 @@ async function pictureNodes() {
   }
 }
 
+/** Where the mask editor takes strokes: left, top, width, height. */
+const editorBox = () => page.evaluate(() => {
+  const canvas = [...document.querySelectorAll('canvas')].find((c) => /z-30/.test(c.className));
+  const view = canvas?.getBoundingClientRect();
+  return view && [view.x, view.y, view.width, view.height];
+});
+
 /** What the layers of the mask editor hold at a place of the picture. */
 const inkAt = (u, v) => page.evaluate(([u, v]) => [...document.querySelectorAll('[role=dialog] canvas')]
   .map((canvas) => {
@@ -189,16 +196,11 @@ async function paint(type) {
   // the note of the workflow has the same words in bold
   await page.getByText(entry, { exact: true }).and(page.locator(':not(strong)')).first().click();
   await page.waitForTimeout(5000);
-  const box = await page.evaluate(() => {
-    const canvas = [...document.querySelectorAll('canvas')].find((c) => /z-30/.test(c.className));
-    const view = canvas?.getBoundingClientRect();
-    return view && [view.x, view.y, view.width, view.height];
-  });
-  if (!box) return fail('the mask editor did not load its picture');
-  const at = (u, v) => [box[0] + u * box[2], box[1] + v * box[3]];
+  if (!await editorBox()) return fail('the mask editor did not load its picture');
   const before = await inkAt(0.7, 0.3);
-  for (let attempt = 0; attempt < 5; attempt++) { // a busy machine loses the first strokes
-    await stroke(at);
+  for (let attempt = 0; attempt < 5; attempt++) { // a busy machine lays the editor out late
+    const box = await editorBox();
+    await stroke((u, v) => [box[0] + u * box[2], box[1] + v * box[3]]);
     await page.waitForTimeout(500 + 1000 * attempt);
     if (await inkAt(0.7, 0.3) !== before) break;
   }
