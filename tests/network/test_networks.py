@@ -206,3 +206,17 @@ def test_the_layers_of_the_trunk_are_all_that_a_frame_passes_before_its_keys(
     (features.f16.sum() + features.f8.sum() + features.f4.sum()).backward()
     trunk = {id(p) for layer in network.trunk_layers for p in layer.parameters()}
     assert trunk == {id(p) for p in network.parameters() if p.grad is not None}
+
+
+def test_large_pictures_are_expanded_in_pieces_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network = tiny_network("xmemlite-1")
+    assert isinstance(network, XMemLite)
+    with torch.no_grad():
+        expected = network.encode(random_frame())
+        monkeypatch.setattr(lite, "PIECE_VALUES", 2000)
+        got = network.encode(random_frame())
+    for name, tensor in tensors_of(expected).items():
+        torch.testing.assert_close(tensors_of(got)[name], tensor, rtol=1e-5, atol=1e-5)
+    assert not torch.equal(got.f16, expected.f16)

@@ -19,10 +19,15 @@ def conv(
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups)
 
 
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """(outputs,) bias of a convolution that has one."""
+    assert layer.bias is not None
+    return layer.bias
+
+
 def fill_bias(layer: nn.Conv2d, value: float) -> None:
     """Sets every bias of a convolution."""
-    assert layer.bias is not None
-    nn.init.constant_(layer.bias, value)
+    nn.init.constant_(bias_of(layer), value)
 
 
 def padding_of(height: int, width: int) -> Padding:

@@ -17,6 +17,7 @@ from ..types import STRIDE, Features, ModelInfo
 from .blocks import (
     GatedUpdate,
     ResidualBlock,
+    bias_of,
     conv,
     features_of,
     fill_bias,
@@ -33,6 +34,8 @@ MEAN, DEVIATION = 127 / 255, 128 / 255
 F4_CHANNELS, F8_CHANNELS, F16_CHANNELS = 24, 40, 112
 MASK_CHANNELS = 2
 """The object's own mask and the sum of the others."""
+PIECE_VALUES = 3_400_000
+"""Values of a picture's expanded channels that a processor works on at once, 13 MB."""
 
 
 class Skips(NamedTuple):
@@ -59,9 +62,39 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, outputs, h / stride, w / stride)."""
-        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
-        y = self.project(F.relu6(self.dw(y), inplace=True))
+        y = self._in_pieces(x) if self._is_large(x) else self._whole(x)
         return x + y if self.has_shortcut else y
+
+    def _whole(self, x: Tensor) -> Tensor:
+        y = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        return self.project(F.relu6(self.dw(y), inplace=True))
+
+    def _is_large(self, x: Tensor) -> bool:
+        expanded = self.dw.in_channels * x.shape[2] * x.shape[3]
+        is_run = x.device.type == "cpu" and not torch.is_grad_enabled()
+        return is_run and self.expand is not None and expanded > PIECE_VALUES
+
+    def _in_pieces(self, x: Tensor) -> Tensor:
+        """The same, some of the expanded channels at a time: they never leave the cache."""
+        assert self.expand is not None
+        expanded = self.dw.in_channels * x.shape[2] * x.shape[3]
+        pieces = -(-expanded // PIECE_VALUES)
+        result: Tensor | None = None
+        for expand, expand_bias, dw, dw_bias, project in zip(
+            self.expand.weight.chunk(pieces),
+            bias_of(self.expand).chunk(pieces),
+            self.dw.weight.chunk(pieces),
+            bias_of(self.dw).chunk(pieces),
+            self.project.weight.chunk(pieces, 1),
+            strict=True,
+        ):
+            y = F.relu6(F.conv2d(x, expand, expand_bias), inplace=True)
+            stride, padding = self.dw.stride, self.dw.padding
+            y = F.conv2d(y, dw, dw_bias, stride, padding, groups=len(dw))
+            y = F.conv2d(F.relu6(y, inplace=True), project)
+            result = y if result is None else result.add_(y)
+        assert result is not None
+        return result + bias_of(self.project)[:, None, None]
 
 
 class Backbone(nn.Module):

@@ -25,7 +25,7 @@ TILE = 4
 SPAN = TILE + KERNEL - 1
 """Side of the tile of inputs that it depends on, in pixels."""
 POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
-MIN_CHANNELS = 128
+MIN_CHANNELS = 96
 """Below this many inputs or outputs the transforms cost what the products spare."""
 BLOCK_VALUES = 2**17
 """Values of one of the 36 planes worked on at once, so that all of them stay near the processor."""
