@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..atomic import replacing
 from ..errors import FormatError, InputError
 from ..runtime import Runtime
 from ..types import ModelInfo
@@ -133,20 +133,18 @@ def read_weights(path: Path) -> tuple[State, dict[str, str]]:
 
 
 def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes tensors and metadata as .safetensors under a temporary name, then renames it.
+    """Writes tensors and metadata as .safetensors, whole or not at all.
 
     Raises:
         FormatError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        tensors = {name: tensor.contiguous() for name, tensor in state.items()}
-        save_file(tensors, temporary, dict(metadata))
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise FormatError(path, f"cannot be written ({error}); check folder and space") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    tensors = {name: tensor.contiguous() for name, tensor in state.items()}
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, dict(metadata))
+        except SafetensorError as error:
+            problem = f"cannot be written ({error}); check folder and space"
+            raise FormatError(path, problem) from error
 
 
 def build(path: Path, state: State) -> XMem | XMemLite:
