@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import FormatError, XMemError
 
+# Independent of the file's name, so that a name as long as the system allows has room.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends without an error.
 
     Missing folders are made. After an error the temporary file is gone and `path` is as before.
+
+    Args:
+        path: the file.
+        durable: it has its name only once it lies on the disk, so that a power failure leaves the
+            old file or the new one whole; for what cannot be made again.
 
     Raises:
         FormatError: the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".xmempp.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        if durable:
+            _sync(temporary)
         os.replace(temporary, path)
+        if durable:
+            _sync_folder(path.parent)
     except XMemError:
         raise
     except OSError as error:
@@ -35,7 +48,47 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
+def write_bytes(path: str | Path, data: bytes, *, durable: bool = False) -> None:
     """Write a file at once; see `replacing`."""
-    with replacing(path) as temporary:
+    with replacing(path, durable=durable) as temporary:
         temporary.write_bytes(data)
+
+
+def make_durable(paths: Iterable[Path]) -> None:
+    """Waits until files that are written already lie on the disk, names included.
+
+    Raises:
+        FormatError: the disk refuses one.
+    """
+    folders = set()
+    for path in paths:
+        try:
+            _sync(path)
+        except OSError as error:
+            raise FormatError(path, f"cannot be written: {error.strerror or error}") from error
+        folders.add(path.parent)
+    for folder in folders:
+        _sync_folder(folder)
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Removes what killed writers left in a folder; for the one who alone writes there."""
+    for path in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _sync(path: Path) -> None:
+    with path.open("r+b") as file:  # Windows syncs only what is open for writing
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable, where the system can (Windows cannot)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from shot_on_disk import ANNOTATED, FIRST_NUMBER, FRAMES, ShotOnDisk, files_below, make_shot
 from tiny import ARCHITECTURES
 from toy import toy_frames
@@ -176,10 +179,6 @@ def other_model(job: Job, shot: ShotOnDisk, folder: Path) -> None:
     job.network = load_model(shot.model("xmem"), Runtime.choose("cpu", "float32"))
 
 
-def other_precision(job: Job, shot: ShotOnDisk, folder: Path) -> None:
-    job.network = load_model(shot.model(), Runtime.choose("cpu", "bfloat16"))
-
-
 def other_settings(job: Job, shot: ShotOnDisk, folder: Path) -> None:
     job.settings = replace(job.settings, top_k=9)
 
@@ -213,7 +212,6 @@ def other_range(job: Job, shot: ShotOnDisk, folder: Path) -> None:
 
 CHANGES = {
     other_model: "the model changed",
-    other_precision: "the device or precision changed",
     other_settings: "the settings changed",
     other_augmentation: "the augmentation changed",
     other_mask: "the annotations changed",
@@ -251,6 +249,145 @@ def test_resume_refuses_another_choice_of_outputs(shot: ShotOnDisk, tmp_path: Pa
         job.deliver(tmp_path, stop_after=2)
     with pytest.raises(InputError, match="the choice of mattes changed"):
         job.deliver(tmp_path, resume=True, mattes=True)
+
+
+def identity_in(folder: Path) -> dict[str, str]:
+    return json.loads((folder / ".resume" / "identity.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_run_goes_on_under_other_circumstances_and_says_so(
+    shot: ShotOnDisk,
+    dtype: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    job = Job(shot)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path, stop_after=job.first_consolidation())
+    before = identity_in(tmp_path)
+    job.network = load_model(shot.model(), Runtime.choose("cpu", dtype))
+    monkeypatch.setattr(torch, "__version__", "9.9.0")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path, resume=True, stop_after=FRAMES - 2)
+    told = caplog.messages[-1]
+    assert f"threads {before['threads']}, now 77" in told
+    assert f"torch version {before['torch version']}, now 9.9.0" in told
+    assert ("precision" in told) == (dtype != "float32")
+    assert identity_in(tmp_path)["threads"] == f"{before['threads']}, then 77"
+    caplog.clear()
+    assert len(job.deliver(tmp_path, resume=True)) == FRAMES
+    assert not [text for text in caplog.messages if "circumstances" in text]
+    report = json.loads((tmp_path / "track.json").read_text(encoding="utf-8"))
+    assert report["identity"]["torch version"] == f"{before['torch version']}, then 9.9.0"
+
+
+def test_a_run_of_a_program_without_a_newer_setting_goes_on(
+    shot: ShotOnDisk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = Job(shot)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path, stop_after=4)
+    identity = identity_in(tmp_path)
+    settings = json.loads(identity["settings"])
+    del settings["deep_update_every"], identity["torch version"]
+    identity["settings"] = json.dumps(settings)
+    (tmp_path / ".resume" / "identity.json").write_text(json.dumps(identity), encoding="utf-8")
+    assert len(job.deliver(tmp_path, resume=True)) == FRAMES
+    assert "torch version not noted, now" in caplog.text
+
+
+def test_a_state_with_permanent_memory_in_it_is_read(shot: ShotOnDisk, tmp_path: Path) -> None:
+    """As version 0.1.0 wrote them, with backward results in another folder and unchecked."""
+    job = Job(shot, direction="bidirectional")
+    job.deliver(tmp_path / "whole")
+    for stop in (4, job.pass_().step_count - 2):
+        output = tmp_path / str(stop)
+        with pytest.raises(Interrupted):
+            job.deliver(output, stop_after=stop)
+        state_file = output / ".resume" / "state.safetensors"
+        state = load_file(state_file)
+        one = job.pass_()
+        list(one.prepare())
+        tokens = []
+        for name in [n for n in state if n.startswith("bank.") and n != "bank.counts"]:
+            axis = 1 if name in ("bank.valid", "bank.coverage", "bank.values") else 0
+            permanent = one.view.tokens(name.removeprefix("bank."), "permanent")
+            state[name] = torch.cat([permanent, state[name]], axis)
+            tokens.append(permanent.shape[axis])
+        state["bank.entries"] = torch.tensor(one.view.permanent_entries)
+        state["bank.entry_tokens"] = torch.tensor([tokens[0] // 2] * 2)
+        save_file(state, state_file)
+        spool = output / ".resume" / "spool"
+        spool.mkdir()
+        for path in (output / ".resume" / "backward").glob("*.bin"):
+            (spool / path.name).write_bytes(path.read_bytes()[12:])
+            path.unlink()
+        job.deliver(output, resume=True)
+        assert files_below(output) == files_below(tmp_path / "whole")
+
+
+def test_a_checkpoint_costs_what_changed(
+    shot: ShotOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_module, "CHECKPOINT_EVERY_FRAMES", 3)
+    job = Job(shot)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path, stop_after=10)
+    parts = sorted((tmp_path / ".resume").glob("part-*"))
+    contents = [zipfile.ZipFile(part).namelist() for part in parts]
+    frames = [name for names in contents for name in names if name.startswith("labels/")]
+    assert len(contents) == 4
+    assert sorted(frames) == sorted({*frames})
+    assert len(frames) == 10
+    assert not [name for names in contents for name in names if name.startswith("annotations/")]
+
+
+def test_what_killed_runs_left_half_written_goes(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    with pytest.raises(Interrupted):
+        job.deliver(tmp_path / "out", stop_after=3, mattes=True)
+    other = tmp_path / "out" / "mine"
+    left = [".xmempp.0a1b2c3d.tmp", "masks/.plate.1001.png.0a1b2c3d.tmp"]
+    left += ["mattes/3/.xmempp.00000000.tmp", ".resume/.state.safetensors.12345678.tmp"]
+    kept = ["mine/.xmempp.0a1b2c3d.tmp", "masks/.hidden.tmp", ".xmempp.0a1b2c3d.tmp.txt"]
+    other.mkdir()
+    for name in (*left, *kept):
+        (tmp_path / "out" / name).write_text("half")
+    job.deliver(tmp_path / "out", resume=True, mattes=True)
+    files = files_below(tmp_path / "out")
+    assert not set(left) & set(files)
+    assert set(kept) <= set(files)
+
+
+def test_a_state_counts_only_on_files_that_are_on_the_disk(
+    shot: ShotOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    sync, replace_file = os.fsync, os.replace
+    states = []
+
+    def note(descriptor: int) -> None:
+        sync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    def check(source: Path, target: Path) -> None:
+        if Path(target).name == "state.safetensors":
+            made = [p for p in tmp_path.rglob("*") if p.suffix in (".png", ".xmrecords", ".bin")]
+            assert {path.stat().st_ino for path in (Path(source), *made)} <= synced
+            states.append(len(made))
+        if Path(target).name == "track.xmtrack":
+            assert Path(source).stat().st_ino in synced
+        replace_file(source, target)
+
+    monkeypatch.setattr(delivery_module, "CHECKPOINT_EVERY_FRAMES", 4)
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "replace", check)
+    Job(shot, direction="bidirectional").deliver(tmp_path, mattes=True)
+    assert len(states) > 3
+    assert states == sorted(states)
 
 
 def test_resume_of_an_empty_folder_starts_at_the_beginning(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..annotations import AnnotationSet
-from ..errors import InputError
+from ..atomic import make_durable
 from ..formats.annotations.label_maps import write_label_map
 from ..formats.tracks import load_track, save_track
 from ..pictures.films import OverlayVideo
@@ -21,6 +18,7 @@ from ..propagation.propagation import Propagation
 from ..track.segmentation import Segmentation, probabilities_of
 from ..track.track import Track
 from ..types import FrameSource
+from .identity import Identity
 from .output_folder import (
     MASKS,
     MATTES,
@@ -81,7 +79,7 @@ def deliver(
         FormatError: the folder cannot be used.
         InputError: the pass in the folder was made from other things.
     """
-    identity = _identity(pass_, delivery)
+    identity = Identity.of(pass_, _choices(delivery))
     with open_output(
         delivery.output, overwrite=delivery.overwrite, resume=delivery.resume
     ) as folder:
@@ -94,15 +92,15 @@ def deliver(
             folder.drop_unfinished()
         track, total = Track.of(pass_), pass_.step_count
         pass_.keep_backward_in(folder.backward_results)
-        if not _load_unfinished(pass_, track, folder, identity):
-            folder.begin(identity)
+        identity = _load_unfinished(pass_, track, folder, identity)
+        folder.begin(identity.facts)
         with closing(_checkpointed(pass_, track, folder, delivery)) as frames:
             for _ in frames:
                 if progress is not None:
                     progress(pass_.steps_done, total)
                 if should_stop() and pass_.steps_done < total:
                     raise Interrupted(pass_.steps_done, total, delivery.output)
-        _finish(pass_.source, track, folder, identity)
+        _finish(pass_.source, track, folder, identity.facts)
         return track
 
 
@@ -113,36 +111,54 @@ def _checkpointed(
 
     Closing the iterator early saves the state too.
     """
-    part = Track.of(pass_)
+    unsaved = _Unsaved()
     try:
         for segmentation in pass_.steps():
             if segmentation is not None:
                 track.add(segmentation)
-                part.add_record(track.record(segmentation.frame_index))
-                _write_frame(segmentation, track, delivery)
+                unsaved.indices.append(segmentation.frame_index)
+                unsaved.files.extend(_write_frame(segmentation, track, delivery))
             if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
-                folder.save_unfinished(pass_.state(), part)
-                part = Track.of(pass_)
+                _save(pass_, track, folder, unsaved)
+                unsaved = _Unsaved()
             yield
     except GeneratorExit:
-        folder.save_unfinished(pass_.state(), part)
+        _save(pass_, track, folder, unsaved)
         raise
 
 
-def _write_frame(segmentation: Segmentation, track: Track, delivery: Delivery) -> None:
-    """The files of one frame."""
+@dataclass(frozen=True)
+class _Unsaved:
+    """What was made since the state was saved."""
+
+    indices: list[int] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+
+def _save(pass_: Propagation, track: Track, folder: OutputFolder, unsaved: _Unsaved) -> None:
+    """Saves the state once the files of all frames that it counts as done are safe."""
+    make_durable(unsaved.files)
+    folder.save_unfinished(pass_.state(), [track.record(index) for index in unsaved.indices])
+
+
+def _write_frame(segmentation: Segmentation, track: Track, delivery: Delivery) -> list[Path]:
+    """Writes the files of one frame; returns them."""
     index, root = segmentation.frame_index, delivery.output
     name = track.shot.name(index)
     colors = track.annotations.colors
-    write_label_map(root / MASKS / f"{name}.png", track.label_map(index), colors)
+    files = [root / MASKS / f"{name}.png"]
+    write_label_map(files[0], track.label_map(index), colors)
     if not (delivery.mattes or delivery.probabilities):
-        return
+        return files
     soft = probabilities_of(segmentation)
     if delivery.mattes:
         for object_id, matte in zip(segmentation.object_ids, soft[1:], strict=True):
-            write_matte(root / MATTES / str(object_id) / f"{name}.png", matte)
+            files.append(root / MATTES / str(object_id) / f"{name}.png")
+            write_matte(files[-1], matte)
     if delivery.probabilities:
-        write_probabilities(root / PROBABILITIES / f"{name}.npz", soft, segmentation.object_ids)
+        files.append(root / PROBABILITIES / f"{name}.npz")
+        write_probabilities(files[-1], soft, segmentation.object_ids)
+    return files
 
 
 def _finish(
@@ -188,66 +204,39 @@ def _confidence(track: Track, frame_index: int) -> dict[str, float | None]:
 # ---- resume
 
 
-def _identity(pass_: Propagation, delivery: Delivery) -> dict[str, str]:
-    """What a pass is made from, by name; passes with equal identities write equal files."""
-    frames = pass_.frame_range
+def _choices(delivery: Delivery) -> dict[str, str]:
+    """What is written beside masks and track, by name."""
     return {
-        "program version": __version__,
-        "model": pass_.network.info.sha256,
-        "device or precision": f"{pass_.network.device.type} {pass_.network.dtype}",
-        "settings": pass_.settings.to_json(),
-        "augmentation": ",".join(pass_.augment),
-        "annotations": _digest(pass_.annotations),
-        "frames": pass_.source.fingerprint,
-        "range": f"{frames.start}-{frames.stop - 1}",
         "choice of mattes": str(delivery.mattes),
         "choice of probabilities": str(delivery.probabilities),
     }
 
 
-def _digest(annotations: AnnotationSet) -> str:
-    """SHA-256 of all that annotations say."""
-    digest = hashlib.sha256()
-    for one in annotations:
-        head = (one.frame_index, one.object_ids, one.exhaustive, tuple(one.masks.shape))
-        digest.update(repr(head).encode())
-        digest.update(one.masks.cpu().numpy().tobytes())
-    shown = (annotations.absences, dict(annotations.names), dict(annotations.colors))
-    digest.update(repr(shown).encode())
-    return digest.hexdigest()
-
-
-def _check_identity(saved: dict[str, str], identity: dict[str, str], output: Path) -> None:
-    changed = [name for name in identity if saved.get(name) != identity[name]]
-    if changed:
-        raise InputError(
-            f"{output} cannot be resumed: the {' and the '.join(changed)} changed since; "
-            "run with --overwrite instead of --resume to start anew"
-        )
-
-
-def _finished(folder: OutputFolder, identity: dict[str, str]) -> Track | None:
+def _finished(folder: OutputFolder, identity: Identity) -> Track | None:
     report = folder.report
     if report is None or folder.unfinished_identity() is not None:
         return None
-    _check_identity(report.get("identity", {}), identity, folder.root)
+    identity.check(report.get("identity", {}), folder.root)
     return load_track(folder.root / TRACK)
 
 
 def _load_unfinished(
-    pass_: Propagation, track: Track, folder: OutputFolder, identity: dict[str, str]
-) -> bool:
-    """Sets the pass and the track to where the folder's unfinished pass stood, if there is one."""
+    pass_: Propagation, track: Track, folder: OutputFolder, identity: Identity
+) -> Identity:
+    """Sets the pass and the track to where the folder's unfinished pass stood, if there is one.
+
+    Returns:
+        The identity of the run as it goes on.
+    """
     saved = folder.unfinished_identity()
     if saved is None:
-        return False
-    _check_identity(saved, identity, folder.root)
-    unfinished = folder.load_unfinished()
-    if unfinished is not None:
-        state, parts = unfinished
-        for part in parts:
-            for record in part.records():
-                track.add_record(record)
-        pass_.load_state(state)
-        _log.info("resuming after %d of %d frames", pass_.steps_done, pass_.step_count)
-    return True
+        return identity
+    identity.check(saved, folder.root)
+    unfinished = folder.load_unfinished(track.size)
+    if unfinished is None:
+        return identity
+    for record in unfinished.records:
+        track.add_record(record)
+    pass_.load_state(unfinished.state)
+    _log.info("resuming after %d of %d frames", pass_.steps_done, pass_.step_count)
+    return identity.continuing(saved, folder.root)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ..atomic import write_bytes
+from ..atomic import make_durable, sweep_temporaries, write_bytes
 from ..errors import FormatError
-from ..formats.tracks import load_track, save_track
+from ..formats.tracks import read_records, save_records
+from ..spill import SpillStore
 from ..strict_json import parse_json
-from ..track.track import Track
+from ..track.records import FrameRecord
+from ..types import Size
 
 REPORT = "track.json"
 TRACK = "track.xmtrack"
@@ -27,6 +31,20 @@ MASKS, MATTES, PROBABILITIES = "masks", "mattes", "probabilities"
 UNFINISHED = ".resume"
 _LOCK = ".lock"
 _STATE, _IDENTITY = "state.safetensors", "identity.json"
+_PART = "part-"
+_BACKWARD = "the backward results"
+# Folders that runs write to; those of others, which may be writing, are left alone.
+_WRITTEN = (MASKS, MATTES, PROBABILITIES, UNFINISHED)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Where an unfinished pass stood."""
+
+    state: dict[str, Tensor]
+    """For `Propagation.load_state`."""
+    records: Iterator[FrameRecord]
+    """The results until then; of a frame that was made twice the last counts."""
 
 
 class OutputFolder:
@@ -34,6 +52,7 @@ class OutputFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._safe: set[Path] = set()  # backward results that a saved state may count on
 
     @property
     def report(self) -> dict[str, Any] | None:
@@ -43,7 +62,7 @@ class OutputFolder:
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file."""
         text = json.dumps(content, indent=2, ensure_ascii=False)
-        write_bytes(self.root / name, (text + "\n").encode())
+        write_bytes(self.root / name, (text + "\n").encode(), durable=True)
 
     # ---- an unfinished pass
 
@@ -60,27 +79,34 @@ class OutputFolder:
         """
         self.write_json(f"{UNFINISHED}/{_IDENTITY}", identity)
 
-    def save_unfinished(self, state: dict[str, Tensor], part: Track) -> None:
-        """Keeps the state of the pass, and the results since the last time.
+    def save_unfinished(self, state: dict[str, Tensor], records: Sequence[FrameRecord]) -> None:
+        """Keeps the state of the pass, and the results since the last time, through a power cut.
 
         Killed in between, it leaves results that the older state makes again.
 
         Args:
             state: tensors of `Propagation.state`.
-            part: results that no earlier call kept.
+            records: results that no earlier call kept.
         """
         folder = self.root / UNFINISHED
-        if len(part):
-            save_track(part, folder / f"part-{len(list(folder.glob('part-*'))):05d}.xmtrack")
+        if records:
+            number = len(list(folder.glob(f"{_PART}*")))
+            save_records(records, folder / f"{_PART}{number:05d}.xmrecords")
+        backward = [path for path in self.backward_results.glob("*.bin") if path not in self._safe]
+        make_durable(backward)
+        self._safe.update(backward)
         on_host = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
-        write_bytes(folder / _STATE, save(on_host))
+        write_bytes(folder / _STATE, save(on_host), durable=True)
 
     def unfinished_identity(self) -> dict[str, str] | None:
         """What the unfinished pass is made from; None when there is none."""
         return _read_json(self.root / UNFINISHED / _IDENTITY)
 
-    def load_unfinished(self) -> tuple[dict[str, Tensor], Iterator[Track]] | None:
-        """The saved state of the pass and the results kept so far, in parts; None before any.
+    def load_unfinished(self, size: Size) -> Unfinished | None:
+        """Where the unfinished pass stood when it was saved; None if it never was.
+
+        Args:
+            size: of the frames.
 
         Raises:
             FormatError: the state is damaged.
@@ -94,11 +120,28 @@ class OutputFolder:
             raise FormatError(
                 folder / _STATE, f"cannot be read ({error}); start anew with --overwrite"
             ) from error
-        return state, map(load_track, sorted(folder.glob("part-*.xmtrack")))
+        self._adopt_spool()
+        parts = sorted(folder.glob(f"{_PART}*"))
+        return Unfinished(state, (one for part in parts for one in read_records(part, size)))
+
+    def _adopt_spool(self) -> None:
+        """Takes over the backward results of version 0.1.0, which had a folder and no checksums."""
+        spool = self.root / UNFINISHED / "spool"
+        store = SpillStore(_BACKWARD, "start anew", folder=self.backward_results)
+        for path in sorted(spool.glob("*.bin")):
+            store.put(path.stem, path.read_bytes())
+            path.unlink()
 
     def drop_unfinished(self) -> None:
         """Forgets the unfinished pass."""
         shutil.rmtree(self.root / UNFINISHED, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Removes what killed runs left half written; for the holder of the lock alone."""
+        sweep_temporaries(self.root)
+        for name in _WRITTEN:
+            for folder, _, _ in os.walk(self.root / name):
+                sweep_temporaries(Path(folder))
 
     def drop_unused(self) -> None:
         """Forgets a pass that wrote nothing and saved no state."""
@@ -130,6 +173,7 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
         try:
             if not overwrite:
                 _check_vacant(output, resume)
+            output.sweep()
             yield output
         finally:
             output.drop_unused()

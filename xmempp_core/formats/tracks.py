@@ -10,6 +10,8 @@ import math
 import re
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +38,45 @@ _FRAME_RATE = re.compile(r"[0-9]{1,12}/[0-9]{1,12}")
 
 
 def save_track(track: Track, path: str | Path) -> None:
-    """Write a track as one file; an existing file is replaced once the new one is whole.
+    """Write a track as one file; an existing file is replaced once the new one is on the disk.
 
     Raises:
         FormatError: the file cannot be written.
     """
     # Everything but the JSON is compressed already.
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        frames = []
-        for record in track.records():
-            index = record.frame_index
-            archive.writestr(_entry(_entry_name("probabilities", index)), record.probabilities)
-            archive.writestr(_entry(_entry_name("labels", index)), record.labels)
-            frames.append(_frame_content(record))
+    with replacing(path, durable=True) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        frames = _write_records(archive, track.records())
         for name, data in annotation_files(track.annotations, track.shot):
             archive.writestr(_entry(_ANNOTATIONS + name), data)
-        header = {"format": FORMAT_NAME, "version": _VERSION, **track.header(), "frames": frames}
-        archive.writestr(_entry(_HEADER), json.dumps(header), zipfile.ZIP_DEFLATED)
+        _write_header(archive, {**track.header(), "frames": frames})
+
+
+def save_records(records: Iterable[FrameRecord], path: str | Path) -> None:
+    """Write results without the track they belong to, for `read_records`.
+
+    Raises:
+        FormatError: the file cannot be written.
+    """
+    with replacing(path, durable=True) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        _write_header(archive, {"frames": _write_records(archive, records)})
+
+
+def _write_records(
+    archive: zipfile.ZipFile, records: Iterable[FrameRecord]
+) -> list[dict[str, Any]]:
+    """Writes the entries of results; returns what the header says of them."""
+    frames = []
+    for record in records:
+        index = record.frame_index
+        archive.writestr(_entry(_entry_name("probabilities", index)), record.probabilities)
+        archive.writestr(_entry(_entry_name("labels", index)), record.labels)
+        frames.append(_frame_content(record))
+    return frames
+
+
+def _write_header(archive: zipfile.ZipFile, content: dict[str, Any]) -> None:
+    header = {"format": FORMAT_NAME, "version": _VERSION, **content}
+    archive.writestr(_entry(_HEADER), json.dumps(header), zipfile.ZIP_DEFLATED)
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -72,10 +96,58 @@ def load_track(path: str | Path) -> Track:
         FormatError: the file is missing, damaged, or no track.
     """
     path = Path(path)
+    with _opened(path) as archive:
+        header = _header_of(archive, path)
+        _check_header(header, path)
+        shot = shot_of_header(header)
+        names = [n.removeprefix(_ANNOTATIONS) for n in archive.namelist() if _is_annotation(n)]
+        annotations = annotations_from_files(
+            names,
+            lambda name: _read(archive, _ANNOTATIONS + name, _MAX_ANNOTATION_BYTES),
+            shot,
+            where=path,
+        )
+        track = Track.from_header(header, annotations)
+        for record in _records_in(archive, header, shot.size, path):
+            track.add_record(record)
+    return track
+
+
+def read_records(path: str | Path, size: Size) -> Iterator[FrameRecord]:
+    """The results in a file of `save_records` or `save_track`, one at a time.
+
+    Args:
+        path: the file.
+        size: of the frames.
+
+    Raises:
+        FormatError: the file is missing, damaged, or of another kind.
+    """
+    path = Path(path)
+    with _opened(path) as archive:
+        yield from _records_in(archive, _header_of(archive, path), size, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive to be read; what is wrong with it is raised as FormatError."""
     check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            return _track_of(archive, path)
+            try:
+                yield archive
+            except (
+                AttributeError,
+                KeyError,
+                OverflowError,
+                TypeError,
+                ValueError,
+                ZeroDivisionError,
+            ) as error:
+                if isinstance(error, XMemError):
+                    raise
+                problem = f"is a track file with wrong content: {error}"
+                raise FormatError(path, problem) from error
     except XMemError:
         raise
     except MemoryError as error:
@@ -95,34 +167,12 @@ def load_track(path: str | Path) -> Track:
         raise FormatError(path, f"cannot be read: {error.strerror or error}") from error
 
 
-def _track_of(archive: zipfile.ZipFile, path: Path) -> Track:
-    header = _header_of(archive, path)
-    try:
-        _check_header(header, path)
-        shot = shot_of_header(header)
-        names = [n.removeprefix(_ANNOTATIONS) for n in archive.namelist() if _is_annotation(n)]
-        annotations = annotations_from_files(
-            names,
-            lambda name: _read(archive, _ANNOTATIONS + name, _MAX_ANNOTATION_BYTES),
-            shot,
-            where=path,
-        )
-        track = Track.from_header(header, annotations)
-        for content in header["frames"]:
-            _check_record(archive, content, shot.size, path)
-            track.add_record(_record_of(archive, content))
-    except (FormatError, CapacityError):
-        raise
-    except (
-        AttributeError,
-        KeyError,
-        OverflowError,
-        TypeError,
-        ValueError,
-        ZeroDivisionError,
-    ) as error:
-        raise FormatError(path, f"is a track file with wrong content: {error}") from error
-    return track
+def _records_in(
+    archive: zipfile.ZipFile, header: dict[str, Any], size: Size, path: Path
+) -> Iterator[FrameRecord]:
+    for content in header["frames"]:
+        _check_record(archive, content, size, path)
+        yield _record_of(archive, content)
 
 
 def _header_of(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:

@@ -331,8 +331,13 @@ class MemoryBank:
         return state
 
     def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
-        """Restores what `state` returned, behind the permanent entries."""
-        columns = {name: tensor for name, tensor in state.items() if name != "counts"}
+        """Restores what `state` returned, behind the permanent entries.
+
+        States of version 0.1.0 hold the permanent entries too; what lies behind them is taken.
+        """
+        facts = ("counts", "entries", "entry_tokens")
+        columns = {name: tensor for name, tensor in state.items() if name not in facts}
+        permanent = int(state["entry_tokens"].sum()) if "entry_tokens" in state else 0
         self.clear_temporary()
-        self._buffers.load_state(columns, device)
+        self._buffers.load_state(columns, permanent, device)
         self._long_count, self._working_count = (int(n) for n in state["counts"])

@@ -72,10 +72,11 @@ class TokenBuffers:
             name: self.view(name, start).to("cpu", copy=True).contiguous() for name in self._columns
         }
 
-    def load_state(self, state: dict[str, Tensor], device: torch.device) -> None:
-        """Appends what `state` returned."""
+    def load_state(self, state: dict[str, Tensor], start: int, device: torch.device) -> None:
+        """Appends what `state` returned, from its token `start` on."""
         if state:
-            new = {name: column.to(device) for name, column in state.items()}
+            count = state["key"].shape[0]
+            new = {name: _slice(name, c, start, count).to(device) for name, c in state.items()}
             self._put(self._count, self._count, new)
 
     def _reserve(self, count: int, like: dict[str, Tensor]) -> None:

@@ -227,9 +227,11 @@ class Propagation:
         return state
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Goes on where the pass that returned `state` stood."""
+        """Goes on where the pass that returned `state` stood, maybe in another precision."""
         one, device = self._state, self.network.device
         bank = {n.removeprefix("bank."): t for n, t in state.items() if n.startswith("bank.")}
+        if "values" in bank:
+            bank["values"] = bank["values"].to(self.network.dtype)
         one.bank.load_state(bank, device)
         clocks = (int(value) for value in state["clocks"])
         self._position, one.known_objects, one.clock, one.last_memorized, deep = clocks
