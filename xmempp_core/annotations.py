@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -15,6 +16,8 @@ from .errors import InputError, ShapeError
 from .types import Size
 
 MAX_OBJECT_ID = 255
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,7 @@ class Annotation:
     object_ids: tuple[int, ...]
     """Lasting ids 1..255 of the objects it speaks about, ascending."""
     masks: Tensor
-    """(N, H, W) bool at source resolution, one for each object id."""
+    """(N, H, W) bool at source resolution, one for each object id, none over another."""
     exhaustive: bool = False
     """True for a label map: unlisted objects are absent."""
 
@@ -48,9 +51,10 @@ class Annotation:
                 f"annotation of frame {self.frame_index}: object ids {self.object_ids} repeat; "
                 "list each object once"
             )
+        masks = self.masks if self.masks.dtype == torch.bool else self.masks > 0.5
+        masks = _cut(masks, self.object_ids, self.frame_index)
         order = sorted(range(n), key=lambda i: self.object_ids[i])
         object.__setattr__(self, "object_ids", tuple(self.object_ids[i] for i in order))
-        masks = self.masks if self.masks.dtype == torch.bool else self.masks > 0.5
         object.__setattr__(self, "masks", masks[order])
 
     @classmethod
@@ -83,14 +87,14 @@ class Annotation:
         return self.masks[self.object_ids.index(object_id)]
 
     def label_map(self) -> Tensor:
-        """(H, W) uint8 of object ids; where masks overlap the lowest id stands."""
+        """(H, W) uint8 of object ids, 0 = background."""
         labels = torch.zeros(self.size, dtype=torch.uint8, device=self.masks.device)
-        for object_id, mask in reversed(list(zip(self.object_ids, self.masks, strict=True))):
+        for object_id, mask in zip(self.object_ids, self.masks, strict=True):
             labels[mask] = object_id
         return labels
 
     def merged(self, newer: Annotation) -> Annotation:
-        """This annotation with the objects that `newer` lists taken from `newer`.
+        """This annotation with the objects that `newer` lists taken from `newer`, on top.
 
         An exhaustive `newer` replaces all.
         """
@@ -105,8 +109,20 @@ class Annotation:
         masks = torch.cat([own, newer.masks])
         return replace(self, object_ids=ids, masks=masks)
 
+    def spelled_out(self, object_ids: Iterable[int]) -> Annotation:
+        """The same as a list: what an exhaustive one implies of these objects is said of each."""
+        if not self.exhaustive:
+            return self
+        implied = sorted(set(object_ids) - set(self.object_ids))
+        masks = torch.cat([self.masks, self.masks.new_zeros(len(implied), *self.size)])
+        ids = (*self.object_ids, *implied)
+        return replace(self, object_ids=ids, masks=masks, exhaustive=False)
+
     def without_objects(self, object_ids: Iterable[int]) -> Annotation:
-        """This annotation with nothing said about the given objects."""
+        """This annotation with nothing said about the given objects.
+
+        An exhaustive one no longer implies anything; see `spelled_out`.
+        """
         dropped = set(object_ids)
         keep = [c for c, i in enumerate(self.object_ids) if i not in dropped]
         ids = tuple(self.object_ids[c] for c in keep)
@@ -203,14 +219,17 @@ class AnnotationSet:
         return replace(self, annotations=(*others, merged))
 
     def without(self, frame_index: int, object_ids: Iterable[int] | None = None) -> AnnotationSet:
-        """The set without the annotation of a frame, or without some objects of it."""
+        """The set without the annotation of a frame, or without some objects of it.
+
+        Other objects of the set that a label map implied absent are declared absent instead.
+        """
         old = self.at(frame_index)
         if old is None:
             known = ", ".join(map(str, self.frame_indices)) or "none"
             raise InputError(f"frame {frame_index} is not annotated; annotated frames are {known}")
         kept = [a for a in self.annotations if a.frame_index != frame_index]
         if object_ids is not None:
-            rest = old.without_objects(object_ids)
+            rest = old.spelled_out(self.object_ids).without_objects(object_ids)
             kept += [rest] if rest.object_ids else []
         return replace(self, annotations=tuple(kept))
 
@@ -228,6 +247,24 @@ class AnnotationSet:
     def named(self, object_id: int, name: str) -> AnnotationSet:
         """The set with an object named."""
         return replace(self, names={**self.names, check_object_id(object_id): name})
+
+
+def _cut(masks: Tensor, object_ids: tuple[int, ...], frame_index: int) -> Tensor:
+    """The masks (N, H, W) bool without the pixels that a later one has too."""
+    if not (masks.sum(0, dtype=torch.int32) > 1).any():
+        return masks
+    taken = torch.zeros_like(masks[0])
+    pieces: list[Tensor] = []
+    for object_id, mask in reversed(list(zip(object_ids, masks, strict=True))):
+        if lost := int((mask & taken).sum()):
+            _log.info(
+                "annotation of frame %d: %d of %d pixels of object %d are given to objects that "
+                "were drawn later",
+                *(frame_index, lost, int(mask.sum()), object_id),
+            )
+        pieces.append(mask & ~taken)
+        taken = taken | mask
+    return torch.stack(pieces[::-1])
 
 
 def check_object_id(object_id: int) -> int:

@@ -98,7 +98,36 @@ def test_overlapping_masks_explicit_absence_and_absence_ranges_survive_a_folder(
     folder = tmp_path / "ça va"
     save_annotations(annotations, folder, SHOT)
     assert masks[0].logical_and(masks[1]).any()
+    assert not (folder / "overlaps").exists()
     _assert_same(load_annotations(folder, SHOT), annotations)
+
+
+def test_mask_files_of_older_folders_lie_over_the_map_the_higher_one_on_top(tmp_path: Path) -> None:
+    three, five, seven = (disk(SIZE, 0.5, x, 0.3) for x in (0.4, 0.5, 0.6))
+    save_annotations(
+        AnnotationSet((Annotation(3, (7, 5, 3), torch.stack([seven, five, three])),)),
+        tmp_path,
+        SHOT,
+    )
+    for i, mask in ((5, five), (7, seven)):
+        write_label_map(tmp_path / "overlaps" / f"00003.{i}.png", mask.to(torch.uint8) * i)
+    notes = {
+        "frames": {
+            "00003": {
+                "objects": [3, 5, 7],
+                "overlaps": {"7": "overlaps/00003.7.png", "5": "overlaps/00003.5.png"},
+            }
+        }
+    }
+    (tmp_path / NOTES_NAME).write_text(json.dumps(notes), encoding="utf-8")
+    loaded = load_annotations(tmp_path, SHOT)
+    expected = torch.zeros(SIZE, dtype=torch.uint8)
+    for i, mask in ((3, three), (5, five), (7, seven)):
+        expected[mask] = i
+    assert torch.equal(loaded.at(3).label_map(), expected)
+    save_annotations(loaded, tmp_path, SHOT)
+    assert not list((tmp_path / "overlaps").iterdir())
+    _assert_same(load_annotations(tmp_path, SHOT), loaded)
 
 
 def test_saving_again_leaves_nothing_of_the_earlier_set(tmp_path: Path) -> None:

@@ -117,11 +117,13 @@ def test_everything_listed_gives_the_annotation_alone() -> None:
     assert torch.equal(p[0], 1 - segmentation.annotation.masks.any(0).float())
 
 
-def test_overlapping_annotations_keep_each_their_own_mask() -> None:
+def test_overlapping_masks_are_cut_the_same_way_in_hard_and_soft_results() -> None:
     segmentation = _segmentation(4)
     assert (MASKS[0] & MASKS[1]).any()
-    assert torch.equal(probabilities_of(segmentation)[1:3].bool(), MASKS)
-    assert torch.equal(label_map_of(segmentation) == 2, MASKS[0])
+    shown = torch.stack([MASKS[0] & ~MASKS[1], MASKS[1]])
+    assert torch.equal(probabilities_of(segmentation)[1:3].bool(), shown)
+    labels = label_map_of(segmentation)
+    assert torch.equal(torch.stack([labels == 2, labels == 5]), shown)
 
 
 def test_results_at_their_own_size_are_not_written_into() -> None:
@@ -259,7 +261,7 @@ def test_a_track_file_holds_everything(tmp_path: Path) -> None:
     assert loaded.object_ids == IDS
     for name in ("names", "colors", "absences", "frame_indices"):
         assert getattr(loaded.annotations, name) == getattr(ANNOTATIONS, name)
-    assert loaded.annotations.at(4).masks.equal(MASKS)
+    assert loaded.annotations.at(4).masks.equal(ANNOTATIONS.at(4).masks)
     assert loaded.frame_indices == track.frame_indices
     for index in track.frame_indices:
         # Compared as text: NaN equals NaN there.

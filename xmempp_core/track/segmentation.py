@@ -66,17 +66,21 @@ def label_map_of(segmentation: Segmentation) -> Tensor:
     silent = {*segmentation.absent_ids, *(annotation.object_ids if annotation else ())}
     labels = _best_ids(segmentation, silent)
     if annotation:
-        masks = zip(annotation.object_ids, annotation.masks.to(labels.device), strict=True)
-        for object_id, mask in reversed(list(masks)):  # where masks overlap the lowest id stands
-            labels.masked_fill_(mask, object_id)
+        lay_over(labels, annotation)
     return labels.cpu()
+
+
+def lay_over(labels: Tensor, annotation: Annotation) -> None:
+    """Writes the masks of an annotation into a label map (H, W)."""
+    masks = annotation.masks.to(labels.device)
+    for object_id, mask in zip(annotation.object_ids, masks, strict=True):
+        labels.masked_fill_(mask, object_id)
 
 
 def probabilities_of(segmentation: Segmentation) -> Tensor:
     """(N + 1, H, W) float32 at source resolution, background first, on their own device.
 
-    They sum to 1. Annotated objects are 1 in their mask and 0 elsewhere, absent ones 0; where the
-    masks of an annotation overlap, each object keeps its own, so that the sum is above 1.
+    They sum to 1. Annotated objects are 1 in their mask and 0 elsewhere, absent ones 0.
     """
     annotation = segmentation.annotation
     _check_annotation_size(annotation, segmentation.size)

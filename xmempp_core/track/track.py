@@ -22,7 +22,7 @@ from ..settings import PropagationSettings
 from ..spill import SpillStore
 from ..types import FrameSource, ModelInfo, Network, Size
 from .records import FrameRecord, decompress
-from .segmentation import Segmentation, label_map_of, probabilities_of
+from .segmentation import Segmentation, label_map_of, lay_over, probabilities_of
 
 __all__ = ["FrameRecord", "Shot", "Track", "label_map_of", "probabilities_of", "shot_of_header"]
 
@@ -249,7 +249,11 @@ class Track:
         Raises:
             InputError: the frame has no result.
         """
-        return decompress(self.record(frame_index).labels, self.size, frame_index)
+        labels = decompress(self.record(frame_index).labels, self.size, frame_index)
+        annotation = self.annotations.at(frame_index)
+        if annotation:  # tracks of 0.1.0 show the lower id where annotated masks overlap
+            lay_over(labels, annotation)
+        return labels
 
     def probabilities(self, frame_index: int) -> Tensor:
         """(N + 1, H, W) float32 0..1 at source resolution, background first, within 1 / 255.

@@ -98,12 +98,8 @@ def annotation_files(
     for annotation in annotations:
         name = source.name(annotation.frame_index)
         yield f"{name}.png", encode_label_map(annotation.label_map(), annotations.colors)
-        overlaps = {i: _overlap_name(name, i) for i in _overlapped_ids(annotation)}
-        for object_id, file in overlaps.items():
-            mask = annotation.mask(object_id).to(torch.uint8) * object_id
-            yield file, encode_label_map(mask, annotations.colors)
         objects = None if annotation.exhaustive else annotation.present_ids
-        notes[name] = FrameNote(objects, annotation.absent_ids, overlaps)
+        notes[name] = FrameNote(objects, annotation.absent_ids)
     absences = tuple(
         AbsenceNote(a.object_id, number_of(source, a.first_frame), number_of(source, a.last_frame))
         for a in annotations.absences
@@ -203,8 +199,8 @@ class _MapReader:
         if wrong := (drawn & listed).intersection(note.absent):
             problem = f"object {min(wrong)} is both drawn and declared absent on frame {index}"
             raise FormatError(self._where / NOTES_NAME, problem)
-        ids = tuple(sorted({*listed, *note.absent}))
-        masks = [covered.get(i, labels == i) for i in ids]
+        ids = tuple(sorted({*listed, *note.absent}, key=lambda i: (i in covered, i)))
+        masks = [covered.get(i, labels == i) for i in ids]  # a mask file lies over the map
         stacked = torch.stack(masks) if masks else torch.zeros(0, *self._size, dtype=torch.bool)
         return Annotation(index, ids, stacked, exhaustive=note.objects is None)
 
@@ -227,7 +223,7 @@ class _MapReader:
         return decode_map(self._read(file), self._where / file, self._known)
 
     def _mask(self, file: str) -> Tensor:
-        """(H, W) bool mask of an object that others cover in the label map."""
+        """(H, W) bool mask of an object in a file of its own."""
         path = PurePosixPath(file)
         if path.is_absolute() or ".." in path.parts or "\\" in file or ":" in file:
             problem = f'mask file "{file}" must lie in the same folder'
@@ -240,13 +236,6 @@ class _MapReader:
         if got != self._size:
             self._scaled[got] = self._scaled.get(got, 0) + 1
         return fit_masks(picture, self._size, f"label map {self._where / file}")
-
-
-def _overlapped_ids(annotation: Annotation) -> list[int]:
-    """Objects whose mask the label map does not show in full."""
-    labels = annotation.label_map()
-    pairs = zip(annotation.object_ids, annotation.masks, strict=True)
-    return [i for i, mask in pairs if not torch.equal(mask, labels == i)]
 
 
 def _check_fit(annotations: AnnotationSet, source: NamedFrames) -> None:
@@ -278,7 +267,7 @@ def _files_of_earlier_save(folder: Path, frame_names: set[str]) -> set[Path]:
 
 
 def _overlap_name(frame_name: str, object_id: int) -> str:
-    """Where the whole mask of an object lies that others cover in the label map."""
+    """Where version 0.1.0 put the whole mask of an object that others cover in the label map."""
     return f"overlaps/{frame_name}.{object_id}.png"
 
 

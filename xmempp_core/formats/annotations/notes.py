@@ -25,7 +25,7 @@ class FrameNote:
     absent: tuple[int, ...] = ()
     """Objects declared absent."""
     overlaps: Mapping[int, str] = field(default_factory=dict)
-    """Files with the whole masks of objects that others cover in the map, by id."""
+    """Files with masks that lie over the map, by id; read in folders of 0.1.0, never written."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,6 @@ def _frame_content(note: FrameNote) -> dict[str, Any]:
         content["objects"] = list(note.objects)
     if note.absent:
         content["absent"] = list(note.absent)
-    if note.overlaps:
-        content["overlaps"] = {str(i): name for i, name in note.overlaps.items()}
     return content
 
 
