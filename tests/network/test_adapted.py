@@ -98,6 +98,7 @@ def test_converted_it_is_a_whole_model(base: AnyNetwork, tmp_path: Path) -> None
         with pytest.raises(FormatError, match="--model takes it as it is"):
             convert(tmp_path / "shot.safetensors", tmp_path / "whole.safetensors")
         return
+    (tmp_path / "elsewhere").mkdir()
     convert(tmp_path / "shot.safetensors", tmp_path / "elsewhere" / "whole.safetensors")
     whole = load_model(tmp_path / "elsewhere" / "whole.safetensors", CPU)
     assert_equal_weights(weights_of(whole), weights_of(network))

@@ -103,6 +103,9 @@ def convert(source: str | Path, target: str | Path) -> ModelInfo:
     source, target = BUNDLED.get(str(source), Path(source)), Path(target)
     if target.suffix.lower() != ".safetensors":
         raise FormatError(target, "models are written as .safetensors; choose a name that ends so")
+    if not target.parent.is_dir():
+        problem = f"cannot be written: there is no folder {target.parent}; make it first"
+        raise FormatError(target, problem)
     state, metadata = read_weights(source)
     if BASE_HASH in metadata:
         network = load_model(source, Runtime(torch.device("cpu"), torch.float32))
