@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("candidates", "delivery"),
     ("evaluation",),
     ("training",),
+    ("adaptation",),
     ("cli",),
     ("__main__",),
 )

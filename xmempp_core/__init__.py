@@ -10,6 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .adaptation.adaptation import Adaptation, adapt
+    from .adaptation.keep import adapt_into, content_of
+    from .adaptation.settings import AdaptationSettings
+    from .adaptation.sheet import comparison_sheet
     from .annotations import AbsenceRange, Annotation, AnnotationSet
     from .candidates.select import Candidates, select_candidates
     from .delivery.deliver import Delivery, Interrupted, deliver
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from .formats.frames.number_lists import parse_numbers, runs_of
     from .formats.frames.open import open_frames
     from .formats.tracks import load_track, save_track
-    from .network.checkpoint import convert, load_model
+    from .network.checkpoint import convert, load_model, save_adapted
     from .pictures.films import OverlayVideo
     from .pictures.overlays import display_color, draw_overlay, to_display
     from .pictures.pictures import write_matte, write_picture, write_probabilities
@@ -47,6 +51,8 @@ __version__ = "0.1.0"
 __all__ = [
     "PALETTE",
     "AbsenceRange",
+    "Adaptation",
+    "AdaptationSettings",
     "Annotation",
     "AnnotationSet",
     "Candidates",
@@ -72,8 +78,12 @@ __all__ = [
     "Track",
     "XMemError",
     "__version__",
+    "adapt",
+    "adapt_into",
     "burn_in",
+    "comparison_sheet",
     "contact_sheet",
+    "content_of",
     "convert",
     "deliver",
     "display_color",
@@ -91,6 +101,7 @@ __all__ = [
     "propagate",
     "read_label_map",
     "runs_of",
+    "save_adapted",
     "save_annotations",
     "save_track",
     "select_candidates",
@@ -103,6 +114,16 @@ __all__ = [
 ]
 
 _MODULES = {
+    "adaptation.adaptation": (
+        "Adaptation",
+        "adapt",
+    ),
+    "adaptation.keep": (
+        "adapt_into",
+        "content_of",
+    ),
+    "adaptation.settings": ("AdaptationSettings",),
+    "adaptation.sheet": ("comparison_sheet",),
     "annotations": (
         "AbsenceRange",
         "Annotation",
@@ -148,6 +169,7 @@ _MODULES = {
     "network.checkpoint": (
         "convert",
         "load_model",
+        "save_adapted",
     ),
     "pictures.films": ("OverlayVideo",),
     "pictures.overlays": (

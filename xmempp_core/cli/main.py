@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ COMMANDS = {
         ".propagate",
         "masks for every frame of a shot from a few annotated frames",
     ),
+    "adapt": (".adapt", "a model fine-tuned on the annotated frames of one shot"),
     "candidates": (".candidates", "which frames to annotate next"),
     "demo": (".demo", "the bundled model on the bundled clip"),
     "info": (".info", "what is in a model, a clip, an annotation folder or a track"),
@@ -79,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: the arguments cannot be understood, or ask for help.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Read when PyTorch is loaded, which no command has done yet: on a busy machine threads that
+    # spin while they wait make training several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         parser = build_parser(arguments[0] if arguments else None)
         options = parser.parse_args(_with_negative_values(arguments))

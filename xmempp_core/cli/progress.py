@@ -18,15 +18,21 @@ Progress = Callable[[int, int], None]
 
 
 @contextmanager
-def shown_progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
-    """A callback for frames done and frames in all: a bar on a terminal, else a line every 10 s."""
+def shown_progress(label: str, *, unit: str = "frame", quiet: bool = False) -> Iterator[Progress]:
+    """A callback for frames done and frames in all: a bar on a terminal, else a line every 10 s.
+
+    Args:
+        label: what is being done.
+        unit: what is counted, in the singular.
+        quiet: nothing is shown.
+    """
     if quiet:
         yield lambda done, total: None
     elif sys.stderr.isatty():
-        with tqdm(desc=label, unit="frame", file=sys.stderr) as bar:
+        with tqdm(desc=label, unit=unit, file=sys.stderr) as bar:
             yield lambda done, total: _move_bar(bar, done, total)
     else:
-        yield _LinePrinter(label)
+        yield _LinePrinter(label, unit)
 
 
 def _move_bar(bar: tqdm, done: int, total: int) -> None:
@@ -39,13 +45,13 @@ def _move_bar(bar: tqdm, done: int, total: int) -> None:
 class _LinePrinter:
     """Prints how far a run is, every 10 seconds and at its end."""
 
-    def __init__(self, label: str) -> None:
-        self._label = label
+    def __init__(self, label: str, unit: str) -> None:
+        self._label, self._unit = label, unit
         self._next = time.monotonic() + LINE_EVERY_SECONDS
 
     def __call__(self, done: int, total: int) -> None:
         if done == total or time.monotonic() >= self._next:
-            print(f"{self._label}: {done} of {total} frames", file=sys.stderr, flush=True)
+            print(f"{self._label}: {done} of {total} {self._unit}s", file=sys.stderr, flush=True)
             self._next = time.monotonic() + LINE_EVERY_SECONDS
 
 

@@ -9,14 +9,24 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..adaptation.adaptation import Adaptation
 from ..annotations import AbsenceRange, AnnotationSet
 from ..delivery.deliver import Delivery, deliver
-from ..delivery.output_folder import MASKS, MATTES, OVERLAY, PROBABILITIES, REPORT
+from ..delivery.output_folder import (
+    ADAPTED,
+    MASKS,
+    MATTES,
+    OVERLAY,
+    PROBABILITIES,
+    REPORT,
+    check_vacant,
+)
 from ..errors import FormatError, InputError
 from ..formats.annotations.folder import load_annotations
 from ..formats.frames.number_lists import parse_numbers, shown
 from ..formats.frames.numbering import index_of_number, parse_range
 from ..formats.frames.open import open_frames
+from ..network.adapted import AnyNetwork
 from ..network.checkpoint import load_model
 from ..propagation.augment import parse_augmentations
 from ..propagation.propagation import Propagation
@@ -25,6 +35,7 @@ from ..settings import PropagationSettings
 from ..strict_json import parse_json
 from ..track.track import Track
 from ..types import FrameSource
+from .adapting import adapt_shown, adaptation_settings, add_adapt_arguments
 from .progress import Counter, peak_memory_bytes, shown_progress, stop_request
 
 Subparsers = Any
@@ -43,6 +54,7 @@ def add_commands(commands: Subparsers) -> None:
     parser.add_argument("--range", metavar="A-B", help="limit the pass to frames A to B")
     add_settings_arguments(parser)
     add_runtime_arguments(parser)
+    add_adapt_arguments(parser)
     parser.add_argument("--mattes", action="store_true", help="also 16-bit soft mattes by object")
     parser.add_argument(
         "--save-probabilities", action="store_true", help="also float16 probabilities (.npz)"
@@ -79,6 +91,17 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that make the settings and the augmentation."""
+    add_setting_values(parser)
+    parser.add_argument(
+        "--augment",
+        default="none",
+        metavar="KINDS",
+        help="looks of each annotation kept beside it: none, best3, all or names",
+    )
+
+
+def add_setting_values(parser: argparse.ArgumentParser) -> None:
+    """Arguments that make the settings."""
     parser.add_argument("--settings", type=Path, metavar="FILE", help="settings as JSON")
     parser.add_argument(
         "--set",
@@ -86,12 +109,6 @@ def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="one setting, such as internal_size=720; may be repeated",
-    )
-    parser.add_argument(
-        "--augment",
-        default="none",
-        metavar="KINDS",
-        help="looks of each annotation kept beside it: none, best3, all or names",
     )
 
 
@@ -118,7 +135,7 @@ def run_propagate(options: argparse.Namespace) -> int:
     _check_output(options)
     source, annotations = inputs_from(options)
     frame_range = parse_range(options.range, source) if options.range else None
-    network = load_model(options.model, runtime)
+    network = _network(options, load_model(options.model, runtime), source, annotations, settings)
     pass_ = Propagation(
         network, source, annotations, settings, frame_range=frame_range, augment=augment
     )
@@ -136,6 +153,22 @@ def run_propagate(options: argparse.Namespace) -> int:
     seconds = time.monotonic() - start
     _report(options, track, counter.count / seconds, seconds, peak_memory_bytes(runtime.device))
     return 0
+
+
+def _network(
+    options: argparse.Namespace,
+    network: AnyNetwork,
+    source: FrameSource,
+    annotations: AnnotationSet,
+    settings: PropagationSettings,
+) -> AnyNetwork:
+    """The network of the pass, adapted to the shot where that is asked for."""
+    if options.adapt == "off":
+        return network
+    check_vacant(options.output, overwrite=options.overwrite, resume=options.resume)
+    adapting = adaptation_settings(options.adapt, options.adapt_steps)
+    adaptation = Adaptation(network, source, annotations, adapting, settings)
+    return adapt_shown(options.output / ADAPTED, adaptation, quiet=options.quiet)
 
 
 def inputs_from(options: argparse.Namespace) -> tuple[FrameSource, AnnotationSet]:

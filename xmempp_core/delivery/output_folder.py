@@ -29,6 +29,8 @@ TRACK = "track.xmtrack"
 OVERLAY = "overlay.mp4"
 MASKS, MATTES, PROBABILITIES = "masks", "mattes", "probabilities"
 UNFINISHED = ".resume"
+ADAPTED = "adapted.safetensors"
+"""The model adapted to the shot before its pass; with what is unfinished of it, it is no result."""
 _LOCK = ".lock"
 _STATE, _IDENTITY = "state.safetensors", "identity.json"
 _PART = "part-"
@@ -184,6 +186,17 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
                         path.rmdir()
 
 
+def check_vacant(root: str | Path, *, overwrite: bool, resume: bool) -> None:
+    """Refuses a folder that `open_output` would refuse for what it holds, before other work.
+
+    Raises:
+        FormatError: it holds other files.
+    """
+    folder = Path(root)
+    if folder.is_dir() and not overwrite:
+        _check_vacant(OutputFolder(folder), resume)
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Makes the folder and locks it. The lock file stays: removing it would let two writers in."""
@@ -220,7 +233,8 @@ def _check_vacant(output: OutputFolder, resume: bool) -> None:
 
 
 def _holds_files(folder: Path, *but: str) -> bool:
-    return any(p.name not in (_LOCK, *but) for p in folder.iterdir())
+    ours = (_LOCK, ADAPTED, f".{ADAPTED}.unfinished", *but)
+    return any(p.name not in ours for p in folder.iterdir())
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,12 +183,42 @@ def _load_adapted(
     path: Path, tensors: State, metadata: Mapping[str, str], runtime: Runtime
 ) -> AnyNetwork:
     """Base and difference of an adapted model file together."""
+    difference = _difference(path, tensors, metadata)
+    base = load_model(_base_of(path, metadata), runtime)
+    return _joined(path, base, difference, metadata)
+
+
+def read_adapted(path: Path, base: AnyNetwork) -> AnyNetwork | None:
+    """The network of a model file adapted from `base`; None if it is not.
+
+    Raises:
+        FormatError: the file is missing or damaged.
+    """
+    tensors, metadata = read_weights(path)
+    if metadata.get(BASE_HASH) != base.info.sha256:
+        return None
+    return _joined(path, base, _difference(path, tensors, metadata), metadata)
+
+
+def is_adapted(path: Path) -> bool:
+    """Whether a file is an adapted model."""
+    with suppress(FormatError):
+        return BASE_HASH in read_weights(path)[1]
+    return False
+
+
+def _difference(path: Path, tensors: State, metadata: Mapping[str, str]) -> WeightDifference:
     difference = WeightDifference(tensors, metadata[BASE_HASH])
     if difference.sha256 != metadata.get("difference_sha256"):
         raise FormatError(path, "is damaged; adapt the model again or copy the file again")
-    base = load_model(_base_of(path, metadata), runtime)
+    return difference
+
+
+def _joined(
+    path: Path, base: AnyNetwork, difference: WeightDifference, metadata: Mapping[str, str]
+) -> AnyNetwork:
     weights = dict(base.named_parameters())
-    for name, tensor in tensors.items():
+    for name, tensor in difference.tensors.items():
         if name not in weights or weights[name].shape != tensor.shape:
             raise FormatError(path, f"does not fit its base model {base.info.name}: {name}")
     network = adapted_network(base, difference, metadata.get("adaptation", "{}"))
