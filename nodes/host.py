@@ -56,9 +56,22 @@ def model_files() -> list[str]:
 
 
 def model_path(name: str) -> Path:
-    """The file of a listed model."""
+    """The file of a listed model; a name that came through a link may be any text.
+
+    Raises:
+        InputError: it is not listed.
+    """
     import folder_paths
 
+    from ..xmempp_core import InputError
+
+    listed = model_files()
+    if name not in listed:
+        known = ", ".join(listed) or "none yet"
+        raise InputError(
+            f"model {name!r} is no file of models/{MODEL_FOLDER}; put it there, or choose one of "
+            f"those there: {known}"
+        )
     return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
 
 

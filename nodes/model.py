@@ -166,7 +166,7 @@ def model_options() -> list[str]:
 def _listed_file(model: str) -> Path | None:
     if model == BUNDLED:
         return None
-    if model.startswith(DOWNLOAD):
+    if model in (DOWNLOAD + m.name for m in download.MODELS):
         return host.models_folder() / model.removeprefix(DOWNLOAD)
     return host.model_path(model)
 

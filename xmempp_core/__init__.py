@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from .adaptation.sheet import comparison_sheet
     from .annotations import AbsenceRange, Annotation, AnnotationSet
     from .candidates.select import Candidates, select_candidates
-    from .delivery.deliver import Delivery, Interrupted, deliver
+    from .delivery.deliver import Delivery, deliver
     from .errors import (
         CapacityError,
         FormatError,
         InputError,
+        Interrupted,
         SettingsError,
         ShapeError,
         XMemError,
@@ -135,13 +136,13 @@ _MODULES = {
     ),
     "delivery.deliver": (
         "Delivery",
-        "Interrupted",
         "deliver",
     ),
     "errors": (
         "CapacityError",
         "FormatError",
         "InputError",
+        "Interrupted",
         "SettingsError",
         "ShapeError",
         "XMemError",

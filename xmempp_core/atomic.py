@@ -27,9 +27,11 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
             old file or the new one whole; for what cannot be made again.
 
     Raises:
-        FormatError: the file cannot be written.
+        FormatError: the file cannot be written, or `path` is a device or a pipe.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise FormatError(path, "is a device or a pipe and would be replaced; give a file")
     temporary = path.with_name(f".xmempp.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

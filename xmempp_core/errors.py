@@ -7,7 +7,8 @@
     |   |-- ShapeError                  a tensor has another shape; carries expected and got
     |   `-- SettingsError               a setting is out of range; names the field, value and range
     |-- FormatError (also OSError)      a file cannot be read or written; carries the path
-    `-- CapacityError                   memory ran out; says which setting to lower
+    |-- CapacityError                   memory ran out; says which setting to lower
+    `-- Interrupted                     a run was stopped between two frames, its state is saved
 
 A message is one sentence: what is wrong, the value got, what is allowed, what to do.
 """
@@ -90,6 +91,22 @@ class FormatError(XMemError, OSError):
 
 class CapacityError(XMemError):
     """Memory ran out; the message says which setting to lower."""
+
+
+class Interrupted(XMemError):  # noqa: N818, it is no fault
+    """A run was stopped between two frames because somebody asked; its state is saved.
+
+    No fault: the command line ends with code 130.
+
+    Args:
+        done: frames computed.
+        total: frames to compute in all.
+        output: folder with the state.
+    """
+
+    def __init__(self, done: int, total: int, output: Path) -> None:
+        super().__init__(f"interrupted after {done} of {total} frames; go on with --resume")
+        self.done, self.total, self.output = done, total, output
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -42,7 +43,35 @@ def full_float32(device: torch.device) -> Iterator[None]:
     """
     if device.type != "cuda":
         yield
-        return
+    elif _has_precision_by_name():
+        with _full_by_name():
+            yield
+    else:
+        with _full_by_flags():
+            yield
+
+
+def _has_precision_by_name() -> bool:
+    """Whether torch has `fp32_precision` (2.9 and later), which must not be mixed with flags."""
+    return hasattr(torch.backends.cuda.matmul, "fp32_precision")
+
+
+@contextmanager
+def _full_by_name() -> Iterator[None]:
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, convolutions)
+    before = [switch.fp32_precision for switch in switches]
+    for switch in switches:
+        switch.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision
+
+
+@contextmanager
+def _full_by_flags() -> Iterator[None]:
     before = torch.backends.cudnn.allow_tf32
     products_before = torch.get_float32_matmul_precision()
     torch.backends.cudnn.allow_tf32 = False

@@ -19,9 +19,9 @@ from toy import toy_frames
 
 from xmempp_core.annotations import AbsenceRange, AnnotationSet
 from xmempp_core.delivery import deliver as delivery_module
-from xmempp_core.delivery.deliver import Delivery, Interrupted, deliver
+from xmempp_core.delivery.deliver import Delivery, deliver
 from xmempp_core.delivery.output_folder import open_output
-from xmempp_core.errors import CapacityError, FormatError, InputError
+from xmempp_core.errors import CapacityError, FormatError, InputError, Interrupted
 from xmempp_core.formats.annotations.folder import load_annotations
 from xmempp_core.formats.annotations.label_maps import write_label_map
 from xmempp_core.formats.frames.open import open_frames

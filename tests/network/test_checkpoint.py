@@ -253,3 +253,37 @@ def test_missing_unknown_and_misshapen_tensors_are_named(architecture: str, tmp_
     assert "it has an unknown head.weight and 1 more" in refusal(path)
     torch.save({**state, "decoder.pred.bias": torch.zeros(2)}, path)
     assert "decoder.pred.bias has shape (2,), expected (1,)" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value: float, suffix: str, tmp_path: Path) -> None:
+    state = {name: tensor.clone() for name, tensor in tiny_network("xmem").state_dict().items()}
+    state["key_proj.key_proj.bias"][0] = value
+    message = refusal(save(state, tmp_path / f"model{suffix}"))
+    assert "holds NaN or infinity in key_proj.key_proj.bias" in message
+
+
+def test_weights_of_another_type_than_numbers_are_refused(tmp_path: Path) -> None:
+    state = dict(tiny_network("xmem").state_dict())
+    state["key_proj.key_proj.bias"] = state["key_proj.key_proj.bias"].view(torch.int32)
+    message = refusal(save(state, tmp_path / "model.safetensors"))
+    assert "key_proj.key_proj.bias is torch.int32" in message
+
+
+@pytest.mark.parametrize("place", range(0, 64, 3))
+def test_a_flipped_bit_in_the_header_of_a_file_is_a_sentence(place: int, tmp_path: Path) -> None:
+    path = save(dict(tiny_network("xmem").state_dict()), tmp_path / "model.safetensors")
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << place % 8
+    path.write_bytes(content)
+    assert refusal(path)
+
+
+def test_a_pickle_is_not_opened_by_a_torch_that_can_be_made_to_run_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(dict(tiny_network("xmem").state_dict()), tmp_path / "model.pth")
+    load_model(path, CPU)
+    monkeypatch.setattr(torch, "__version__", "2.5.1+cu124")
+    assert "update to torch 2.6 or newer, or convert it there" in refusal(path)

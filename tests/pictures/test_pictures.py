@@ -259,3 +259,17 @@ def test_replacing_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Path)
     assert path.read_text() == "new"
     with pytest.raises(FormatError, match="cannot be written: "):
         write_bytes(tmp_path, b"new")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_or_device_is_refused_and_stays_what_it_is(linked: bool, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    target = tmp_path / "link" if linked else pipe
+    if linked:
+        target.symlink_to(pipe)
+    with pytest.raises(FormatError, match="is a device or a pipe"):
+        write_bytes(target, b"new")
+    assert pipe.is_fifo()
+    assert target.is_symlink() == linked

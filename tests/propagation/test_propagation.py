@@ -20,7 +20,7 @@ from xmempp_core.errors import InputError, ShapeError
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network.checkpoint import load_model
 from xmempp_core.propagation.propagation import Propagation, propagate
-from xmempp_core.runtime import Runtime, full_float32
+from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.track.segmentation import Segmentation
 from xmempp_core.types import Network
@@ -228,17 +228,6 @@ def test_a_removed_and_readded_annotation_restores_the_same_bytes(network: Netwo
     assert torch.equal(probabilities(network, removed), probabilities(network, fresh))
     readded = removed.with_annotation(one)
     assert torch.equal(probabilities(network, readded), probabilities(network, annotations))
-
-
-def test_products_are_full_float32_within_a_pass_and_as_before_outside() -> None:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")
-    try:
-        with full_float32(torch.device("cuda")):
-            assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.get_float32_matmul_precision() == "high"
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def test_arguments_are_never_written_to(network: Network) -> None:

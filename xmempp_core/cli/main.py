@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from ..errors import CapacityError, XMemError, is_out_of_memory
+from ..errors import CapacityError, Interrupted, XMemError, is_out_of_memory
 
 EXIT_USER_ERROR, EXIT_OUT_OF_MEMORY, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -91,14 +91,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return options.run(options)
     except CapacityError as error:
         return _fail(str(error), EXIT_OUT_OF_MEMORY)
+    except Interrupted as stop:
+        return _fail(str(stop), EXIT_INTERRUPTED)
     except XMemError as error:
         return _fail(str(error), EXIT_USER_ERROR)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         return _fail(_OUT_OF_MEMORY, EXIT_OUT_OF_MEMORY)
-    except KeyboardInterrupt as stop:
-        return _fail(str(stop) or "interrupted", EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED)
 
 
 def _with_negative_values(arguments: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import make_durable
+from ..errors import Interrupted
 from ..formats.annotations.label_maps import write_label_map
 from ..formats.tracks import load_track, save_track
 from ..pictures.films import OverlayVideo
@@ -48,14 +49,6 @@ class Delivery:
     """Replace files of the same name in a folder that holds files."""
     resume: bool = False
     """Go on with the unfinished pass that the folder holds."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """The pass was stopped between two frames; its state is in the output folder."""
-
-    def __init__(self, done: int, total: int, output: Path) -> None:
-        super().__init__(f"interrupted after {done} of {total} frames; go on with --resume")
-        self.done, self.total, self.output = done, total, output
 
 
 def deliver(

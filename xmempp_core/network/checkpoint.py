@@ -136,6 +136,16 @@ def read_weights(path: Path) -> tuple[State, dict[str, str]]:
     return _tensors_of(path, _read_pickle(path)), {}
 
 
+def _check_numbers(path: Path, expected: Mapping[str, Tensor], state: State) -> None:
+    """Refuses weights that are no numbers: every mask made with them would be wrong."""
+    remedy = "the file is damaged; download or copy it again"
+    for name, tensor in state.items():
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            raise FormatError(path, f"{name} is {tensor.dtype}, {remedy}")
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+            raise FormatError(path, f"holds NaN or infinity in {name}, {remedy}")
+
+
 def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Writes tensors and metadata as .safetensors, whole or not at all.
 
@@ -168,6 +178,7 @@ def build(path: Path, state: State) -> XMem | XMemLite:
     except KeyError as error:
         raise FormatError(path, f"is no XMem model: it has no {error.args[0]}") from error
     _check(path, network.state_dict(), state)
+    _check_numbers(path, network.state_dict(), state)
     network.load_state_dict(state, assign=True)
     return network
 
@@ -250,7 +261,20 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
         raise FormatError(path, f"is damaged or cut off ({error}); copy it again") from error
 
 
+def _is_loading_safe(torch_version: str) -> bool:
+    """Whether no way around `weights_only` of torch.load is known (CVE-2025-32434, before 2.6)."""
+    major, minor = torch_version.split(".")[:2]
+    return (int(major), int(minor)) >= (2, 6)
+
+
 def _read_pickle(path: Path) -> object:
+    if not _is_loading_safe(torch.__version__):
+        raise FormatError(
+            path,
+            f"was not loaded: torch {torch.__version__} can be made to run code in such a file; "
+            "update to torch 2.6 or newer, or convert it there to .safetensors "
+            "(python -m xmempp_core convert)",
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
