@@ -7,7 +7,9 @@ from comfy_api.latest import ComfyExtension, io
 from . import host
 from .annotate import AddAnnotation, AnnotationsFromMasks, RemoveAnnotation
 from .demo import LoadDemoShot
+from .export import ExportMattes
 from .from_track import TrackPreview, TrackToMask
+from .import_mattes import ImportMattes
 from .model import LoadModel
 from .storage import LoadAnnotations, LoadTrack, SaveAnnotations, SaveTrack
 from .suggest import SelectCandidates
@@ -27,6 +29,8 @@ NODES: list[type[io.ComfyNode]] = [
     LoadTrack,
     TrackToMask,
     TrackPreview,
+    ExportMattes,
+    ImportMattes,
 ]
 
 

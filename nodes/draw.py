@@ -110,6 +110,18 @@ def write_film(
             step(done)
 
 
+def reduced(picture: Tensor) -> Tensor:
+    """A picture (H, W, 3) uint8 at the width of a preview; smaller ones stay as they are."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    scale = min(1.0, PREVIEW_WIDTH / width)
+    if scale == 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return torch.from_numpy(cv2.resize(picture.numpy(), size, interpolation=cv2.INTER_AREA))
+
+
 def _small_overlay(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
     """An overlay at the size of a preview; smaller frames stay as they are."""
     import cv2

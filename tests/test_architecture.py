@@ -18,8 +18,8 @@ NODES = ROOT / "nodes"
 # A room may import from the lines above its own, and never from its own line. A folder is one room.
 # A new room takes its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "strict_json", "types"),
-    ("annotations", "settings", "runtime", "atomic", "paths", "resize", "spill"),
+    ("errors", "file_names", "strict_json", "types"),
+    ("annotations", "settings", "runtime", "atomic", "folder_lock", "paths", "resize", "spill"),
     ("network", "track"),
     ("memory", "formats"),
     ("propagation", "pictures", "mattes"),

@@ -31,11 +31,25 @@ if TYPE_CHECKING:
     from .formats.annotations.label_maps import PALETTE, read_label_map, write_label_map
     from .formats.frames.number_lists import parse_numbers, runs_of
     from .formats.frames.open import open_frames
+    from .formats.mattes.png import write_matte
     from .formats.tracks import load_track, save_track
+    from .mattes.alpha import MatteObject
+    from .mattes.choices import MatteChoice, matte_job, matte_values
+    from .mattes.export import MatteFrame, export_mattes, preview_mattes
+    from .mattes.imported import (
+        ImportedMattes,
+        every_nth_matte,
+        mattes_as_annotations,
+        mattes_as_track,
+        open_mattes,
+    )
+    from .mattes.plan import MatteJob
+    from .mattes.presets import MatteSettings, load_preset
+    from .mattes.preview import preview_picture
     from .network.checkpoint import convert, load_model, save_adapted
     from .pictures.films import OverlayVideo
     from .pictures.overlays import display_color, draw_overlay, to_display
-    from .pictures.pictures import write_matte, write_picture, write_probabilities
+    from .pictures.pictures import write_picture, write_probabilities
     from .pictures.sheets import burn_in, contact_sheet, track_contact_sheet
     from .propagation.augment import parse_augmentations
     from .propagation.feature_cache import FeatureCache
@@ -63,9 +77,15 @@ __all__ = [
     "Features",
     "FormatError",
     "FrameSource",
+    "ImportedMattes",
     "IndependentPass",
     "InputError",
     "Interrupted",
+    "MatteChoice",
+    "MatteFrame",
+    "MatteJob",
+    "MatteObject",
+    "MatteSettings",
     "ModelInfo",
     "Network",
     "OverlayVideo",
@@ -89,15 +109,25 @@ __all__ = [
     "deliver",
     "display_color",
     "draw_overlay",
+    "every_nth_matte",
+    "export_mattes",
     "fit_masks",
     "is_out_of_memory",
     "label_map_of",
     "load_annotations",
     "load_model",
+    "load_preset",
     "load_track",
+    "matte_job",
+    "matte_values",
+    "mattes_as_annotations",
+    "mattes_as_track",
     "open_frames",
+    "open_mattes",
     "parse_augmentations",
     "parse_numbers",
+    "preview_mattes",
+    "preview_picture",
     "probabilities_of",
     "propagate",
     "read_label_map",
@@ -163,10 +193,35 @@ _MODULES = {
         "runs_of",
     ),
     "formats.frames.open": ("open_frames",),
+    "formats.mattes.png": ("write_matte",),
     "formats.tracks": (
         "load_track",
         "save_track",
     ),
+    "mattes.alpha": ("MatteObject",),
+    "mattes.choices": (
+        "MatteChoice",
+        "matte_job",
+        "matte_values",
+    ),
+    "mattes.export": (
+        "MatteFrame",
+        "export_mattes",
+        "preview_mattes",
+    ),
+    "mattes.imported": (
+        "ImportedMattes",
+        "every_nth_matte",
+        "mattes_as_annotations",
+        "mattes_as_track",
+        "open_mattes",
+    ),
+    "mattes.plan": ("MatteJob",),
+    "mattes.presets": (
+        "MatteSettings",
+        "load_preset",
+    ),
+    "mattes.preview": ("preview_picture",),
     "network.checkpoint": (
         "convert",
         "load_model",
@@ -179,7 +234,6 @@ _MODULES = {
         "to_display",
     ),
     "pictures.pictures": (
-        "write_matte",
         "write_picture",
         "write_probabilities",
     ),

@@ -78,7 +78,7 @@ def test_every_frame_gets_its_files_under_its_own_name(shot: ShotOnDisk, results
     expected = {f"masks/{name}.png" for name in names}
     expected |= {f"mattes/{i}/{name}.png" for i in (3, 7) for name in names}
     expected |= {f"probabilities/{name}.npz" for name in names}
-    expected |= {"overlay.mp4", "track.json", "track.xmtrack"}
+    expected |= {"overlay.mp4", "track.json", "track.xmtrack", "mattes/plate_mattes.json"}
     assert set(files_below(results)) == expected
 
 

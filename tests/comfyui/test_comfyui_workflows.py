@@ -35,6 +35,10 @@ SINKS = {
         ("boulder", "Matte of the boulder", 0),
     ),
     "05_label_maps": (("made", "XMemPPPropagate", 0), ("loaded", "XMemPPLoadTrack", 0)),
+    "08_mattes_for_nuke": (
+        ("first", "XMemPPExportMattes", 0),
+        ("last", "XMemPPExportMattes", 1),
+    ),
     "10_into_generation": (
         ("masks", "FeatherMask", 0),
         ("latent", "SetLatentNoiseMask", 0),
@@ -136,6 +140,18 @@ def test_a_track_that_went_to_disk_and_back_gives_the_same_masks(ran):
     assert made is not loaded
     for frame_index in (0, 60, 131):
         assert torch.equal(made.label_map(frame_index), loaded.label_map(frame_index))
+
+
+def test_mattes_for_nuke_are_numbered_from_1001_and_play(bed, ran):
+    result, received = ran("08_mattes_for_nuke")
+    first, last = (Path(received[label]) for label in ("first", "last"))
+    assert first.name == "bunny_010_bunny_matte_v001.1001.exr"
+    assert last.name == "bunny_010_boulder_matte_v001.1132.exr"
+    assert first.is_file()
+    assert last.is_file()
+    film = next(path for path in shown_files(bed, result) if path.suffix == ".mp4")
+    with av.open(str(film)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 132
 
 
 def test_the_masks_drive_core_nodes(ran):

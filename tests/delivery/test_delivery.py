@@ -26,6 +26,7 @@ from xmempp_core.formats.annotations.folder import load_annotations
 from xmempp_core.formats.annotations.label_maps import write_label_map
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.formats.tracks import load_track
+from xmempp_core.mattes.presets import load_preset
 from xmempp_core.network.checkpoint import load_model
 from xmempp_core.pictures.pictures import write_picture
 from xmempp_core.propagation.propagation import Propagation
@@ -49,6 +50,9 @@ SMALL = PropagationSettings(
 @pytest.fixture(scope="module")
 def shot(tmp_path_factory: pytest.TempPathFactory) -> ShotOnDisk:
     return make_shot(tmp_path_factory.mktemp("shot"))
+
+
+PNG = load_preset("png")
 
 
 class Job:
@@ -95,15 +99,15 @@ def test_a_pass_stopped_anywhere_and_resumed_writes_the_same_bytes(
     shot: ShotOnDisk, direction: str, architecture: str, tmp_path: Path
 ) -> None:
     job = Job(shot, architecture, direction=direction)
-    job.deliver(tmp_path / "whole", mattes=True, probabilities=True)
+    job.deliver(tmp_path / "whole", mattes=PNG, probabilities=True)
     whole = files_below(tmp_path / "whole")
     assert len([name for name in whole if name.startswith("masks/")]) == FRAMES
     for stop in (1, job.first_consolidation(), job.pass_().step_count - 1):
         output = tmp_path / f"stopped-{stop}"
         with pytest.raises(Interrupted):
-            job.deliver(output, stop_after=stop, mattes=True, probabilities=True)
+            job.deliver(output, stop_after=stop, mattes=PNG, probabilities=True)
         assert not (output / "track.json").exists()
-        job.deliver(output, resume=True, mattes=True, probabilities=True)
+        job.deliver(output, resume=True, mattes=PNG, probabilities=True)
         assert files_below(output) == whole
 
 
@@ -248,7 +252,7 @@ def test_resume_refuses_another_choice_of_outputs(shot: ShotOnDisk, tmp_path: Pa
     with pytest.raises(Interrupted):
         job.deliver(tmp_path, stop_after=2)
     with pytest.raises(InputError, match="the choice of mattes changed"):
-        job.deliver(tmp_path, resume=True, mattes=True)
+        job.deliver(tmp_path, resume=True, mattes=PNG)
 
 
 def identity_in(folder: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from xmempp_core.evaluation.metrics import (
     mean_score,
     region_similarity,
     score_frames,
+    temporal_error,
 )
 
 
@@ -107,3 +108,30 @@ def test_what_cannot_be_scored_is_refused() -> None:
         score_frames({t: m[:-1] for t, m in truth.items()}, truth)
     with pytest.raises(InputError, match="no frame can be scored"):
         mean_score(score_frames(truth, truth, annotated=[0, 1, 2]))
+
+
+def test_temporal_error_counts_what_changes_in_the_masks_alone() -> None:
+    truth = {t: np.zeros((4, 5), np.uint8) for t in range(4)}
+    for labels in truth.values():
+        labels[1, 1] = 3
+    still = {t: labels.copy() for t, labels in truth.items()}
+    assert temporal_error(still, truth) == 0
+    offset = {t: labels * 0 + (labels == 0) * np.uint8(3) for t, labels in truth.items()}
+    assert temporal_error(offset, truth) == 0  # wrong, but steady
+    boiling = {t: labels.copy() for t, labels in truth.items()}
+    boiling[2][0, :5] = 3
+    # pairs 0-1, 1-2, 2-3: five of twenty pixels change in two of them
+    assert temporal_error(boiling, truth) == pytest.approx(2 / 3 * (5 / 20) ** 0.5)
+    assert temporal_error(boiling, truth, (0, 1)) == pytest.approx((5 / 20) ** 0.5)
+    moving = {t: np.roll(labels, t, 1) for t, labels in truth.items()}
+    assert temporal_error(moving, moving) == 0
+    assert temporal_error(still, moving) == pytest.approx((2 / 20) ** 0.5)
+
+
+def test_temporal_error_needs_two_neighbors_and_an_object() -> None:
+    labels = np.ones((4, 5), np.uint8)
+    assert temporal_error({0: labels, 2: labels}, {0: labels, 2: labels}) is None
+    empty = dict.fromkeys(range(3), labels * 0)
+    assert temporal_error(empty, empty) is None
+    full = dict.fromkeys(range(3), labels)
+    assert temporal_error(full, full, (0, 1, 2)) is None

@@ -53,6 +53,14 @@ TABLE = {
     "XMemPPLoadTrack": ("filename frames", "track XMEMPP_TRACK"),
     "XMemPPTrackToMask": ("track object_ids first_frame frame_count binary", "masks MASK"),
     "XMemPPTrackPreview": ("track frames style", ""),
+    "XMemPPExportMattes": (
+        "track preset folder shot objects version existing steady preview_frame frames",
+        "first_file STRING, last_file STRING",
+    ),
+    "XMemPPImportMattes": (
+        "mattes frames every match offset",
+        "annotations XMEMPP_ANNOTATIONS, track XMEMPP_TRACK",
+    ),
 }
 
 
@@ -135,6 +143,23 @@ def test_the_choices_of_candidates_and_augmentation_are_those_of_the_core():
     assert set(methods["options"]) == set(get_args(CandidateMethod))
     augment = {one["id"]: one for one in OURS["XMemPPPropagate"]["inputs"]}["augment"]
     assert augment["options"] == list(SETS)
+
+
+def test_the_choices_of_the_matte_nodes_are_those_of_the_core():
+    from xmempp_core.mattes.edges import EdgeSettings
+    from xmempp_core.mattes.imported import Matching
+    from xmempp_core.mattes.plan import Existing
+    from xmempp_core.mattes.presets import preset_names
+    from xmempp_core.mattes.steady import MAX_ROUNDS
+
+    widgets = {one["id"]: one for one in OURS["XMemPPExportMattes"]["inputs"]}
+    assert sorted(widgets["preset"]["options"]) == preset_names()
+    assert widgets["existing"]["options"] == list(get_args(Existing))
+    matching = {one["id"]: one for one in OURS["XMemPPImportMattes"]["inputs"]}["match"]
+    assert matching["options"] == list(get_args(Matching))
+    assert widgets["steady"]["max"] == MAX_ROUNDS
+    for one in fields(EdgeSettings):
+        assert widgets[one.name]["default"] == one.default, one.name
 
 
 # ---- workflows

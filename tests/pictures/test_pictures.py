@@ -22,9 +22,10 @@ from xmempp_core.annotations import Annotation, AnnotationSet
 from xmempp_core.atomic import replacing, write_bytes
 from xmempp_core.errors import FormatError, InputError, ShapeError
 from xmempp_core.formats.annotations.label_maps import PALETTE
+from xmempp_core.formats.mattes.png import write_matte
 from xmempp_core.pictures.films import OverlayVideo
 from xmempp_core.pictures.overlays import display_color, draw_overlay, to_display
-from xmempp_core.pictures.pictures import write_matte, write_picture, write_probabilities
+from xmempp_core.pictures.pictures import write_picture, write_probabilities
 from xmempp_core.pictures.sheets import burn_in, contact_sheet, spread_frames, track_contact_sheet
 from xmempp_core.track.track import Track
 from xmempp_core.types import Size

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import zipfile
+import zlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_a_track_gives_back_what_was_added(memory_bytes: int) -> None:
         soft = track.probabilities(index)
         assert soft.dtype == torch.float32
         if not segmentation.annotation and not segmentation.absent_ids:
-            assert (soft - probabilities_of(segmentation)).abs().max() < 1 / 255 + 1e-6
+            assert (soft - probabilities_of(segmentation)).abs().max() < 1 / 32768 + 1e-6
         if segmentation.annotation:
             for object_id in segmentation.annotation.object_ids:
                 mask = segmentation.annotation.mask(object_id)
@@ -178,7 +179,55 @@ def test_stored_probabilities_sum_to_one_and_are_less_than_a_step_off(n: int, se
     track.add(segmentation)
     soft = track.probabilities(0)
     torch.testing.assert_close(soft.sum(0), torch.ones(size))
-    assert (soft - segmentation.probabilities).abs().max() < 1 / 255 + 1e-6
+    assert (soft - segmentation.probabilities).abs().max() < 1 / 32768 + 1e-6
+
+
+def test_a_half_stays_a_half_and_so_does_every_level() -> None:
+    size, ids = Size(2, 4), (1, 2, 3)
+    masks = torch.zeros(3, *size, dtype=torch.bool)
+    annotations = AnnotationSet((Annotation(5, ids, masks),))
+    track = Track(Shot.of(numbered_shot(1, size)), annotations, PropagationSettings(), model_info())
+    rows = [(0.5, 0.5, 0, 0), (0, 0.3, 0.5, 0.2), (0.25, 0.25, 0.5, 0), (0.1, 0.2, 0.2, 0.5)]
+    rows += [(0, 0, 1, 0), (1, 0, 0, 0), (0.375, 0.125, 0.5, 0), (0.5, 0.5 - 2**-15, 0, 2**-15)]
+    given = torch.tensor(rows).T.reshape(4, *size)
+    track.add(Segmentation(0, ids, given, size, (1.0,) * 3))
+    soft = track.probabilities(0)
+    assert torch.equal(soft == 0.5, given == 0.5)
+    assert torch.equal(soft.sum(0), torch.ones(size))
+    exact = [0, 2, 4, 5, 6, 7]
+    assert torch.equal(soft.flatten(1)[:, exact], given.flatten(1)[:, exact])
+
+
+def _saved_by_version_1(path: Path) -> torch.Tensor:
+    """A track file with 8-bit levels; returns the levels of frame 7."""
+    save_track(_track(), path)
+    _rewritten(path, version=1)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    kept = {}
+    for index in range(8):
+        soft = _segmentation(index).probabilities.cumsum(0) * 255
+        soft = soft.round().clamp(0, 255)
+        soft[-1] = 255
+        levels = soft.diff(dim=0, prepend=torch.zeros(1, *INTERNAL)).to(torch.uint8)
+        kept[index] = levels
+        entries[f"probabilities/{index:05d}.zlib"] = zlib.compress(levels.numpy().tobytes())
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return kept[7]
+
+
+def test_older_tracks_of_8_bits_open_and_can_be_saved_again(tmp_path: Path) -> None:
+    levels = _saved_by_version_1(tmp_path / "old.xmtrack")
+    loaded = load_track(tmp_path / "old.xmtrack")
+    assert torch.equal(loaded.segmentation(7).probabilities, levels.float() / 255)
+    assert torch.equal(loaded.label_map(7), label_map_of(_segmentation(7)))
+    loaded.add(_segmentation(6))  # of this version
+    save_track(loaded, tmp_path / "new.xmtrack")
+    again = load_track(tmp_path / "new.xmtrack")
+    for index in range(8):
+        assert torch.equal(again.probabilities(index), loaded.probabilities(index))
 
 
 def test_collect_gathers_a_pass_and_reports_progress() -> None:
@@ -322,7 +371,7 @@ def _rewritten(path: Path, **changes: object) -> None:
     ("changes", "problem"),
     [
         ({"format": "tar"}, "is an archive but no track"),
-        ({"version": 2}, "is a track of version 2, this program reads 1"),
+        ({"version": 3}, "is a track of version 3, this program reads 1 to 2"),
         ({"size": [10]}, "wrong content"),
         ({"size": [61, 300]}, "expected shape 300x61, got 107x61"),
         ({"size": [10**6, 10**6]}, "1000000x1000000 pixels; more than"),
@@ -409,10 +458,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, track.stored_by
 
 @pytest.mark.slow
 def test_ten_thousand_frames_of_1080p_stay_under_a_gigabyte() -> None:
-    folder = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(folder), str(folder.parents[1])]),
+        "PYTHONPATH": os.pathsep.join([str(tests / "support"), str(tests.parent)]),
     }
     command = [sys.executable, "-c", _LONG_SHOT]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

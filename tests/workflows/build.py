@@ -445,6 +445,48 @@ of it leaves as masks.
     return w
 
 
+def mattes_for_nuke() -> Workflow:
+    w = Workflow()
+    w.note(
+        (-360, 0),
+        (320, 520),
+        """
+### Mattes for Nuke
+
+1. Press **Run**. *Export Mattes* writes a half-float OpenEXR sequence for each object under
+   ComfyUI's output folder, `xmempp/mattes`, the matte in the alpha channel, and shows it as a film.
+2. **Look first**: set `preview_frame` to 60 and run: it shows the mattes of this frame and writes
+   nothing.
+3. `preset` **aftereffects** and **resolve** write ProRes 4444 with alpha, **fusion** one OpenEXR
+   sequence with a layer for each object, **png** 16-bit gray.
+
+`steady` calms edges that boil, along the motion of the clip. `existing` version-up writes the next
+version on every run. Edge controls: **Show advanced**.
+""",
+    )
+    shot = w.add("XMemPPDemoShot", (0, 0), (300, 80))
+    model = w.add("XMemPPLoadModel", (0, 140), (300, 110))
+    track = w.add(
+        "XMemPPPropagate",
+        (COLUMN, 0),
+        PROPAGATE,
+        model=model[0],
+        frames=shot[0],
+        annotations=shot[1],
+    )
+    w.add(
+        "XMemPPExportMattes",
+        (2 * COLUMN, 0),
+        (400, 560),
+        track=track[0],
+        frames=shot[0],
+        shot="bunny_010",
+        existing="version-up",
+        steady=2,
+    )
+    return w
+
+
 def into_generation() -> Workflow:
     w = Workflow()
     w.note(
@@ -672,6 +714,7 @@ WORKFLOWS = {
     "04_several_objects": several_objects,
     "05_label_maps": label_maps,
     "06_negative_annotation": negative_annotation,
+    "08_mattes_for_nuke": mattes_for_nuke,
     "10_into_generation": into_generation,
     "11_sam3_start": lambda: sam3_start(fake=False),
 }

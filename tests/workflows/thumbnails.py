@@ -61,6 +61,7 @@ def thumbnails(track: core.Track, source: core.FrameSource) -> dict[str, Tensor]
         "03_xmem_loop": torch.cat([torch.cat(four[:2], 1), torch.cat(four[2:], 1)], 0),
         "04_several_objects": _halves(matte(1), matte(2)),
         "05_label_maps": _halves(torch.from_numpy(labels), shown(60)),
+        "08_mattes_for_nuke": _halves(matte(1), _on_color(source.frame(60), matte(1)[..., 0] > 0)),
         "10_into_generation": _on_color(source.frame(12), track.label_map(12) == 1),
         "06_negative_annotation": _halves(
             core.burn_in(source.frame(3), "3: not here"), core.burn_in(shown(60), "60")

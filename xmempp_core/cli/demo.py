@@ -39,7 +39,8 @@ def add_commands(commands: Any) -> None:
         settings=None,
         set=[],
         augment="none",
-        mattes=False,
+        export=None,
+        steady=0,
         save_probabilities=False,
     )
 

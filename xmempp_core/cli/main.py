@@ -27,6 +27,11 @@ COMMANDS = {
         "masks for every frame of a shot from a few annotated frames",
     ),
     "adapt": (".adapt", "a model fine-tuned on the annotated frames of one shot"),
+    "export": (".export", "mattes of a track for Nuke, After Effects, Resolve, Fusion and others"),
+    "import-mattes": (
+        ".import_mattes",
+        "mattes of other programs as annotations, or as a track to be corrected",
+    ),
     "candidates": (".candidates", "which frames to annotate next"),
     "demo": (".demo", "the bundled model on the bundled clip"),
     "info": (".info", "what is in a model, a clip, an annotation folder or a track"),

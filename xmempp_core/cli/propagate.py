@@ -26,6 +26,7 @@ from ..formats.annotations.folder import load_annotations
 from ..formats.frames.number_lists import parse_numbers, shown
 from ..formats.frames.numbering import index_of_number, parse_range
 from ..formats.frames.open import open_frames
+from ..mattes.presets import load_preset
 from ..network.adapted import AnyNetwork
 from ..network.checkpoint import load_model
 from ..propagation.augment import parse_augmentations
@@ -55,7 +56,23 @@ def add_commands(commands: Subparsers) -> None:
     add_settings_arguments(parser)
     add_runtime_arguments(parser)
     add_adapt_arguments(parser)
-    parser.add_argument("--mattes", action="store_true", help="also 16-bit soft mattes by object")
+    parser.add_argument(
+        "--export", metavar="PRESET", help="also mattes: a preset of `export`, or its TOML file"
+    )
+    parser.add_argument(
+        "--mattes",
+        action="store_const",
+        const="png",
+        dest="export",
+        help="the same as --export png: 16-bit soft mattes by object",
+    )
+    parser.add_argument(
+        "--steady",
+        type=int,
+        default=0,
+        metavar="ROUNDS",
+        help="steady masks, overlay and mattes along motion (2 is a good value); not the track",
+    )
     parser.add_argument(
         "--save-probabilities", action="store_true", help="also float16 probabilities (.npz)"
     )
@@ -133,18 +150,19 @@ def run_propagate(options: argparse.Namespace) -> int:
     augment = parse_augmentations(options.augment)
     runtime = Runtime.choose(options.device, options.dtype)
     _check_output(options)
+    delivery = Delivery(
+        options.output,
+        mattes=load_preset(options.export) if options.export else None,
+        steady_rounds=options.steady,
+        probabilities=options.save_probabilities,
+        overwrite=options.overwrite,
+        resume=options.resume,
+    )
     source, annotations = inputs_from(options)
     frame_range = parse_range(options.range, source) if options.range else None
     network = _network(options, load_model(options.model, runtime), source, annotations, settings)
     pass_ = Propagation(
         network, source, annotations, settings, frame_range=frame_range, augment=augment
-    )
-    delivery = Delivery(
-        options.output,
-        mattes=options.mattes,
-        probabilities=options.save_probabilities,
-        overwrite=options.overwrite,
-        resume=options.resume,
     )
     start = time.monotonic()
     with shown_progress("propagate", quiet=options.quiet) as progress, stop_request() as stop:

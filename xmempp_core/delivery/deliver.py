@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..atomic import make_durable
 from ..errors import Interrupted
 from ..formats.annotations.label_maps import write_label_map
 from ..formats.tracks import load_track, save_track
+from ..mattes.alpha import soft_masks
+from ..mattes.export import export_mattes
+from ..mattes.plan import MatteJob, check_no_plate, planned
+from ..mattes.presets import MatteSettings, load_preset
+from ..mattes.steady import check_rounds
 from ..pictures.films import OverlayVideo
-from ..pictures.pictures import write_matte, write_probabilities
+from ..pictures.pictures import write_probabilities
 from ..propagation.propagation import Propagation
-from ..track.segmentation import Segmentation, probabilities_of
+from ..track.segmentation import label_map_of
 from ..track.track import Track
 from ..types import FrameSource
 from .identity import Identity
@@ -41,14 +48,19 @@ class Delivery:
     """Where the results of a shot go, and which."""
 
     output: Path
-    mattes: bool = False
-    """Also a 16-bit grey matte for each object and frame."""
+    mattes: MatteSettings | None = None
+    """Also mattes, made so; None = none."""
     probabilities: bool = False
     """Also float16 probabilities for each frame."""
+    steady_rounds: int = 0
+    """Steady masks, overlay and mattes along the motion of the frames; the track stays as it is."""
     overwrite: bool = False
     """Replace files of the same name in a folder that holds files."""
     resume: bool = False
     """Go on with the unfinished pass that the folder holds."""
+
+    def __post_init__(self) -> None:
+        check_rounds(self.steady_rounds)
 
 
 def deliver(
@@ -72,6 +84,7 @@ def deliver(
         FormatError: the folder cannot be used.
         InputError: the pass in the folder was made from other things.
     """
+    _check_mattes(pass_, delivery)
     identity = Identity.of(pass_, _choices(delivery))
     with open_output(
         delivery.output, overwrite=delivery.overwrite, resume=delivery.resume
@@ -93,8 +106,23 @@ def deliver(
                     progress(pass_.steps_done, total)
                 if should_stop() and pass_.steps_done < total:
                     raise Interrupted(pass_.steps_done, total, delivery.output)
-        _finish(pass_.source, track, folder, identity.facts)
+        _finish(pass_.source, track, folder, identity.facts, delivery)
         return track
+
+
+def _matte_job(delivery: Delivery, settings: MatteSettings) -> MatteJob:
+    steady = max(delivery.steady_rounds, settings.steady)
+    return MatteJob(
+        delivery.output / MATTES, replace(settings, steady=steady), existing="overwrite"
+    )
+
+
+def _check_mattes(pass_: Propagation, delivery: Delivery) -> None:
+    """Refuses mattes that could not be written before the pass is run for them."""
+    if delivery.mattes is not None:
+        job = replace(_matte_job(delivery, delivery.mattes), frames=tuple(pass_.frame_range))
+        plan = planned(Track.of(pass_), job, job.version)
+        check_no_plate(plan, job.output, pass_.source)
 
 
 def _checkpointed(
@@ -110,7 +138,7 @@ def _checkpointed(
             if segmentation is not None:
                 track.add(segmentation)
                 unsaved.indices.append(segmentation.frame_index)
-                unsaved.files.extend(_write_frame(segmentation, track, delivery))
+                unsaved.files.extend(_write_frame(segmentation.frame_index, track, delivery))
             if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
                 _save(pass_, track, folder, unsaved)
                 unsaved = _Unsaved()
@@ -134,41 +162,53 @@ def _save(pass_: Propagation, track: Track, folder: OutputFolder, unsaved: _Unsa
     folder.save_unfinished(pass_.state(), [track.record(index) for index in unsaved.indices])
 
 
-def _write_frame(segmentation: Segmentation, track: Track, delivery: Delivery) -> list[Path]:
-    """Writes the files of one frame; returns them."""
-    index, root = segmentation.frame_index, delivery.output
-    name = track.shot.name(index)
-    colors = track.annotations.colors
-    files = [root / MASKS / f"{name}.png"]
-    write_label_map(files[0], track.label_map(index), colors)
-    if not (delivery.mattes or delivery.probabilities):
-        return files
-    soft = probabilities_of(segmentation)
-    if delivery.mattes:
-        for object_id, matte in zip(segmentation.object_ids, soft[1:], strict=True):
-            files.append(root / MATTES / str(object_id) / f"{name}.png")
-            write_matte(files[-1], matte)
+def _write_frame(index: int, track: Track, delivery: Delivery) -> list[Path]:
+    """Writes the files of one frame that need no other, from the track; returns them."""
+    files = []
+    if not delivery.steady_rounds:
+        files.append(_write_mask(delivery.output, track, index, track.label_map(index)))
     if delivery.probabilities:
-        files.append(root / PROBABILITIES / f"{name}.npz")
-        write_probabilities(files[-1], soft, segmentation.object_ids)
+        files.append(delivery.output / PROBABILITIES / f"{track.shot.name(index)}.npz")
+        write_probabilities(files[-1], track.probabilities(index), track.object_ids)
     return files
 
 
+def _write_mask(root: Path, track: Track, index: int, labels: Tensor) -> Path:
+    path = root / MASKS / f"{track.shot.name(index)}.png"
+    write_label_map(path, labels, track.annotations.colors)
+    return path
+
+
 def _finish(
-    source: FrameSource, track: Track, folder: OutputFolder, identity: dict[str, str]
+    source: FrameSource,
+    track: Track,
+    folder: OutputFolder,
+    identity: dict[str, str],
+    delivery: Delivery,
 ) -> None:
     """What is written once all frames are there."""
-    write_overlay(source, track, folder.root / OVERLAY)
+    rounds = delivery.steady_rounds
+    colors = track.annotations.colors
+    with OverlayVideo(folder.root / OVERLAY, track.frame_rate, colors=colors) as video:
+        for index, labels in _final_labels(track, source, rounds):
+            if rounds:
+                _write_mask(folder.root, track, index, labels)
+            video.add(source.frame(index), labels)
+    if delivery.mattes is not None:
+        _log.info("writing mattes")
+        export_mattes(track, _matte_job(delivery, delivery.mattes), source=source)
     save_track(track, folder.root / TRACK)
     folder.write_json(REPORT, report_of(track, identity))
     folder.drop_unfinished()
 
 
-def write_overlay(source: FrameSource, track: Track, path: Path) -> None:
-    """A video of the shot with the objects drawn over it."""
-    with OverlayVideo(path, track.frame_rate, colors=track.annotations.colors) as video:
-        for index in track.frame_indices:
-            video.add(source.frame(index), track.label_map(index))
+def _final_labels(track: Track, source: FrameSource, rounds: int) -> Iterator[tuple[int, Tensor]]:
+    """The label map of each frame: the track's own, or that of steadied masks."""
+    if not rounds:
+        yield from ((index, track.label_map(index)) for index in track.frame_indices)
+        return
+    for segmentation in soft_masks(track, track.frame_indices, source, rounds):
+        yield segmentation.frame_index, label_map_of(segmentation)
 
 
 def report_of(track: Track, identity: dict[str, str]) -> dict[str, Any]:
@@ -198,9 +238,14 @@ def _confidence(track: Track, frame_index: int) -> dict[str, float | None]:
 
 
 def _choices(delivery: Delivery) -> dict[str, str]:
-    """What is written beside masks and track, by name."""
+    """What is written beside masks and track, by name; in the words of older runs where they had
+    the same choice."""
+    mattes = "False" if delivery.mattes is None else str(delivery.mattes)
+    if delivery.mattes == load_preset("png"):
+        mattes = "True"
+    steady = f", {delivery.steady_rounds} rounds of steadying" if delivery.steady_rounds else ""
     return {
-        "choice of mattes": str(delivery.mattes),
+        "choice of mattes": mattes + steady,
         "choice of probabilities": str(delivery.probabilities),
     }
 

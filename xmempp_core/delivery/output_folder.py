@@ -6,18 +6,18 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..atomic import make_durable, sweep_temporaries, write_bytes
 from ..errors import FormatError
+from ..folder_lock import LOCK_NAME, holds_files, locked_folder
 from ..formats.tracks import read_records, save_records
 from ..spill import SpillStore
 from ..strict_json import parse_json
@@ -31,7 +31,6 @@ MASKS, MATTES, PROBABILITIES = "masks", "mattes", "probabilities"
 UNFINISHED = ".resume"
 ADAPTED = "adapted.safetensors"
 """The model adapted to the shot before its pass; with what is unfinished of it, it is no result."""
-_LOCK = ".lock"
 _STATE, _IDENTITY = "state.safetensors", "identity.json"
 _PART = "part-"
 _BACKWARD = "the backward results"
@@ -168,10 +167,9 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
     """
     folder = Path(root)
     output = OutputFolder(folder)
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    if folder.is_dir() and not overwrite and not (folder / _LOCK).exists():
+    if folder.is_dir() and not overwrite and not (folder / LOCK_NAME).exists():
         _check_vacant(output, resume)  # so that not even a lock file is left in it
-    with _locked(folder):
+    with locked_folder(folder):
         try:
             if not overwrite:
                 _check_vacant(output, resume)
@@ -179,11 +177,6 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
             yield output
         finally:
             output.drop_unused()
-            if missing and not _holds_files(folder):
-                with suppress(OSError):  # Windows keeps the lock file while it is locked
-                    (folder / _LOCK).unlink()
-                    for path in missing:
-                        path.rmdir()
 
 
 def check_vacant(root: str | Path, *, overwrite: bool, resume: bool) -> None:
@@ -195,27 +188,6 @@ def check_vacant(root: str | Path, *, overwrite: bool, resume: bool) -> None:
     folder = Path(root)
     if folder.is_dir() and not overwrite:
         _check_vacant(OutputFolder(folder), resume)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Makes the folder and locks it. The lock file stays: removing it would let two writers in."""
-    if folder.exists() and not folder.is_dir():
-        raise FormatError(folder, "is a file; give a folder as --output")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / _LOCK)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise FormatError(
-            folder, "is being written to by another run; wait or choose another"
-        ) from error
-    except OSError as error:
-        raise FormatError(folder, f"cannot be written to: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _check_vacant(output: OutputFolder, resume: bool) -> None:
@@ -233,8 +205,7 @@ def _check_vacant(output: OutputFolder, resume: bool) -> None:
 
 
 def _holds_files(folder: Path, *but: str) -> bool:
-    ours = (_LOCK, ADAPTED, f".{ADAPTED}.unfinished", *but)
-    return any(p.name not in ours for p in folder.iterdir())
+    return holds_files(folder, ADAPTED, f".{ADAPTED}.unfinished", *but)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -216,6 +216,7 @@ def _row(passes: ClipPasses, method: str, count: int, score: PassScore, **more: 
         "j": score.j,
         "f": score.f,
         "jf": score.jf,
+        "dtssd": score.dtssd,
         "seconds": score.seconds,
         **more,
     }

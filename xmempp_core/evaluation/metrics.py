@@ -121,6 +121,45 @@ def score_frames(
     return [score for score in scores if score.object_id in wanted]
 
 
+def temporal_error(
+    predicted: Mapping[int, Labels],
+    truth: Mapping[int, Labels],
+    annotated: Collection[int] = (),
+) -> float | None:
+    """dtSSD: how far the masks change from frame to frame where the true ones do not.
+
+    The root of the mean square of (change of the mask - change of the true mask) over the pixels,
+    mean over the pairs of successive frames that both have a truth, the mean of that over the
+    objects. 0 is best. Pairs of two annotated frames are left out.
+
+    Erofeev et al., "Perceptually Motivated Benchmark for Video Matting", BMVC 2015; of hard masks.
+
+    Args:
+        predicted: label maps (H, W) by frame index; every frame that has a truth.
+        truth: label maps (H, W) by frame index; may be sparse.
+        annotated: frames that were given to the method.
+
+    Returns:
+        None where there is no such pair, or no object.
+    """
+    pairs = [(t, t + 1) for t in sorted(truth) if t + 1 in truth and not {t, t + 1} <= {*annotated}]
+    ids = {int(i) for t in truth for i in np.unique(truth[t])} - {0}
+    values = []
+    for object_id in sorted(ids):
+        errors = []
+        for t, after in pairs:
+            drift = _change(predicted, t, after, object_id) - _change(truth, t, after, object_id)
+            errors.append(math.sqrt(float(np.square(drift).mean())))
+        values.append(errors)
+    return float(np.mean(values)) if pairs and ids else None
+
+
+def _change(maps: Mapping[int, Labels], before: int, after: int, object_id: int) -> NDArray:
+    """(H, W) int8 change of an object's mask: -1, 0 or 1."""
+    masks = [(maps[t] == object_id).astype(np.int8) for t in (before, after)]
+    return np.asarray(masks[1] - masks[0])
+
+
 def mean_score(scores: Iterable[FrameScore]) -> Score:
     """Mean over objects of each object's mean over frames, as DAVIS averages a sequence.
 

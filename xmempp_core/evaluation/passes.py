@@ -27,7 +27,7 @@ from ..track.track import Track
 from ..types import FrameSource
 from .baselines import flow_masks, nearest_masks
 from .datasets import Clip
-from .metrics import Labels, Score, mean_score, score_frames
+from .metrics import Labels, mean_score, score_frames, temporal_error
 
 _CACHE_BYTES = 2**31
 """Host memory for the features of one clip, shared by all its passes."""
@@ -59,6 +59,8 @@ class PassScore:
     f: float
     seconds: float
     """Time of the pass, scoring left out."""
+    dtssd: float | None = None
+    """dtSSD, see `temporal_error`; None where no two neighbors have true masks."""
 
     @property
     def jf(self) -> float:
@@ -108,8 +110,7 @@ class ClipPasses:
         key = f"{method.key}|{' '.join(map(str, frames))}"
         known = self._content["passes"].get(key)
         if known is None:
-            score, seconds = self._run(method, self.clip.annotations(frames))
-            known = asdict(PassScore(score.j, score.f, seconds))
+            known = asdict(self._run(method, self.clip.annotations(frames)))
             self._keep("passes", key, known)
         return PassScore(**known)
 
@@ -151,11 +152,14 @@ class ClipPasses:
                 result.append(nearest)
         return result
 
-    def _run(self, method: Method, annotations: AnnotationSet) -> tuple[Score, float]:
+    def _run(self, method: Method, annotations: AnnotationSet) -> PassScore:
         start = time.perf_counter()
         predicted = self._predicted(method, annotations)
         seconds = time.perf_counter() - start
-        return mean_score(score_frames(predicted, self.truth, annotations.frame_indices)), seconds
+        annotated = annotations.frame_indices
+        score = mean_score(score_frames(predicted, self.truth, annotated))
+        unsteady = temporal_error(predicted, self.truth, annotated)
+        return PassScore(score.j, score.f, seconds, unsteady)
 
     def _predicted(self, method: Method, annotations: AnnotationSet) -> dict[int, Labels]:
         if method.baseline == "copy":

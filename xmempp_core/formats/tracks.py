@@ -19,14 +19,16 @@ from ..atomic import replacing
 from ..errors import CapacityError, FormatError, XMemError
 from ..paths import check_file, check_writable_text
 from ..strict_json import parse_json
-from ..track.records import FrameRecord
+from ..track.records import LEVEL_OF_ONE, OLDER_LEVEL_OF_ONE, FrameRecord
 from ..track.track import Track, shot_of_header
 from ..types import Size
 from .annotations.folder import annotation_files, annotations_from_files
 from .frames.limits import check_pixels
 
 FORMAT_NAME = "xmempp-track"
-_VERSION = 1
+_VERSION = 2
+# What a version's probabilities are stored in.
+_LEVEL_OF_ONE = {1: OLDER_LEVEL_OF_ONE, _VERSION: LEVEL_OF_ONE}
 _HEADER = "track.json"
 _ANNOTATIONS = "annotations/"
 _MAX_HEADER_BYTES = 256 << 20
@@ -172,7 +174,7 @@ def _records_in(
 ) -> Iterator[FrameRecord]:
     for content in header["frames"]:
         _check_record(archive, content, size, path)
-        yield _record_of(archive, content)
+        yield _record_of(archive, content, _LEVEL_OF_ONE[header["version"]])
 
 
 def _header_of(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
@@ -183,8 +185,10 @@ def _header_of(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
         raise foreign from error
     if not isinstance(header, dict) or header.get("format") != FORMAT_NAME:
         raise foreign
-    if header.get("version") != _VERSION:
-        problem = f"is a track of version {header.get('version')}, this program reads {_VERSION}"
+    if header.get("version") not in (1, _VERSION):
+        problem = (
+            f"is a track of version {header.get('version')}, this program reads 1 to {_VERSION}"
+        )
         raise FormatError(path, problem)
     return header
 
@@ -254,12 +258,20 @@ def _frame_content(record: FrameRecord) -> dict[str, Any]:
         "shape": list(record.shape),
         "confidence": confidence,
         "absent": list(record.absent_ids),
+        **({} if record.level_of_one == LEVEL_OF_ONE else {"level_of_one": record.level_of_one}),
     }
 
 
-def _record_of(archive: zipfile.ZipFile, content: dict[str, Any]) -> FrameRecord:
+def _record_of(archive: zipfile.ZipFile, content: dict[str, Any], level_of_one: int) -> FrameRecord:
+    """The record of a frame; `level_of_one` is that of the file's version.
+
+    A frame names its own where a track of version 0.1 was loaded and saved again.
+    """
     index = int(content["index"])
     channels, height, width = map(int, content["shape"])
+    level_of_one = content.get("level_of_one", level_of_one)
+    if level_of_one not in _LEVEL_OF_ONE.values():
+        raise ValueError(f"level_of_one of frame {index} is {level_of_one!r}")
     return FrameRecord(
         index,
         (channels, height, width),
@@ -267,4 +279,5 @@ def _record_of(archive: zipfile.ZipFile, content: dict[str, Any]) -> FrameRecord
         archive.read(_entry_name("labels", index)),
         tuple(math.nan if c is None else float(c) for c in content["confidence"]),
         tuple(map(int, content["absent"])),
+        level_of_one,
     )

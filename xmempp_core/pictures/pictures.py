@@ -26,7 +26,6 @@ __all__ = [
     "draw_overlay",
     "to_display",
     "track_contact_sheet",
-    "write_matte",
     "write_picture",
     "write_probabilities",
 ]
@@ -36,12 +35,6 @@ def write_picture(path: str | Path, picture: Tensor) -> None:
     """Write a picture (H, W, 3) RGB as an 8-bit PNG."""
     bgr = cv2.cvtColor(to_display(picture).numpy(), cv2.COLOR_RGB2BGR)
     write_bytes(path, _png(bgr))
-
-
-def write_matte(path: str | Path, alpha: Tensor) -> None:
-    """Write an alpha (H, W) float 0..1 as a 16-bit grey PNG, 65535 = 1."""
-    levels = (alpha.detach().cpu().double().clamp(0, 1) * 65535).round()
-    write_bytes(path, _png(levels.numpy().astype(np.uint16)))
 
 
 def write_probabilities(path: str | Path, probabilities: Tensor, object_ids: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 """Track: all segmentations of a shot, compact.
 
-For each frame it keeps the probabilities at internal resolution in 8 bits, and the final label map
+For each frame it keeps the probabilities at internal resolution in 16 bits, and the final label map
 at source resolution, made once from the unrounded probabilities. Both are compressed, in memory up
 to a budget, then in a temporary file.
 """
@@ -51,6 +51,14 @@ class Shot:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def counts_positions(self) -> bool:
+        """Whether the frames have no numbers of their own: those of a film, pictures of a graph."""
+        # Pictures of a graph have a fingerprint with a kind in front; a folder of stills that are
+        # called 00000.jpg has neither that nor a rate.
+        is_counted = self.frame_rate is not None or ":" in self.fingerprint
+        return is_counted and self.numbers == tuple(range(len(self)))
 
     def name(self, index: int) -> str:
         """Name of a frame."""
@@ -228,6 +236,7 @@ class Track:
             record.shape,
             record.confidence,
             record.absent_ids,
+            record.level_of_one,
         )
 
     def record(self, frame_index: int) -> FrameRecord:
@@ -236,7 +245,13 @@ class Track:
         data = self._store.get(frame_index)
         probabilities, labels = data[: entry.probability_bytes], data[entry.probability_bytes :]
         return FrameRecord(
-            frame_index, entry.shape, probabilities, labels, entry.confidence, entry.absent_ids
+            frame_index,
+            entry.shape,
+            probabilities,
+            labels,
+            entry.confidence,
+            entry.absent_ids,
+            entry.level_of_one,
         )
 
     def records(self) -> Iterator[FrameRecord]:
@@ -255,26 +270,32 @@ class Track:
             lay_over(labels, annotation)
         return labels
 
+    def segmentation(self, frame_index: int) -> Segmentation:
+        """A frame's result at internal resolution, within 1 / 32768 of what was added.
+
+        Raises:
+            InputError: the frame has no result.
+        """
+        record = self.record(frame_index)
+        return Segmentation(
+            frame_index=frame_index,
+            object_ids=self.object_ids,
+            probabilities=record.soft(),
+            size=self.size,
+            confidence=record.confidence,
+            annotation=self.annotations.at(frame_index),
+            absent_ids=record.absent_ids,
+        )
+
     def probabilities(self, frame_index: int) -> Tensor:
-        """(N + 1, H, W) float32 0..1 at source resolution, background first, within 1 / 255.
+        """(N + 1, H, W) float32 0..1 at source resolution, background first, within 1 / 32768.
 
         Annotations and absences stand above them as in `probabilities_of`.
 
         Raises:
             InputError: the frame has no result.
         """
-        record = self.record(frame_index)
-        levels = decompress(record.probabilities, record.shape, frame_index)
-        segmentation = Segmentation(
-            frame_index=frame_index,
-            object_ids=self.object_ids,
-            probabilities=levels.float() / 255,
-            size=self.size,
-            confidence=record.confidence,
-            annotation=self.annotations.at(frame_index),
-            absent_ids=record.absent_ids,
-        )
-        return probabilities_of(segmentation)
+        return probabilities_of(self.segmentation(frame_index))
 
     def confidence(self, frame_index: int) -> tuple[float, ...]:
         """For each object 0..1, NaN where the frame is annotated for it.
@@ -342,3 +363,4 @@ class _Entry:
     shape: tuple[int, int, int]
     confidence: tuple[float, ...]
     absent_ids: tuple[int, ...]
+    level_of_one: int

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import Protocol
 
 from ...errors import InputError
-from ...types import FrameSource
 from .number_lists import parse_span, shown
 
 POSITION_DIGITS = 5
 """Digits of a frame's name where the source has none of its own."""
+
+
+class Numbered(Protocol):
+    """Frames with numbers: a source of frames, or what a track keeps of it."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        ...
+
+    def number(self, index: int) -> int:
+        """The source's own number of a frame; ascending."""
+        ...
 
 
 def check_position(index: int, count: int) -> None:
@@ -20,7 +32,7 @@ def check_position(index: int, count: int) -> None:
         )
 
 
-def index_of_number(source: FrameSource, number: int) -> int:
+def index_of_number(source: Numbered, number: int) -> int:
     """Position of the frame that the source itself gives this number.
 
     Raises:
@@ -35,7 +47,7 @@ def index_of_number(source: FrameSource, number: int) -> int:
     raise InputError(f"there is no frame {number}: the shot has frames {first} to {last}{gap}")
 
 
-def parse_range(text: str, source: FrameSource) -> range:
+def parse_range(text: str, source: Numbered) -> range:
     """Positions of the frames "FIRST-LAST", both included, or of the single frame "FIRST".
 
     The numbers are the source's own, as in its file names.

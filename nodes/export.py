@@ -1,0 +1,252 @@
+"""The node that writes the mattes of a track for other programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import io
+
+from . import convert, draw, files, host, shown, sockets
+from .results import check_same_clip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..xmempp_core import FrameSource, MatteChoice, MatteFrame, Track
+
+PRESETS = ("nuke", "aftereffects", "resolve", "fusion", "png")
+EXISTING = ("refuse", "version-up", "overwrite")
+EDGES = {
+    "black_point": (0.0, 0.0, 1.0, "Values up to it become 0."),
+    "white_point": (1.0, 0.0, 1.0, "Values from it on become 1; equal to black_point it is a "
+                    "threshold."),
+    "grow_pixels": (0.0, -1000.0, 1000.0, "Moves the edge outward by parts of a pixel; "
+                    "below 0 inward."),
+    "feather_pixels": (0.0, 0.0, 1000.0, "Width over which the edge is blurred."),
+    "fill_holes_pixels": (0.0, 0.0, 1e6, "Holes of at most so many pixels are filled."),
+    "remove_specks_pixels": (0.0, 0.0, 1e6, "Islands of at most so many pixels are removed."),
+    "refine_pixels": (0.0, 0.0, 1000.0, "Radius of the windows in which the matte follows the "
+                      "colors of frames; 0 = off."),
+}  # fmt: skip
+
+
+def edge_inputs() -> list[io.Input]:
+    """The controls of the edge, folded away."""
+    return [
+        io.Float.Input(
+            name,
+            default=value,
+            min=low,
+            max=high,
+            step=0.01 if name.endswith("point") else 0.25,
+            optional=True,
+            advanced=True,
+            tooltip=tooltip,
+        )
+        for name, (value, low, high, tooltip) in EDGES.items()
+    ]
+
+
+class ExportMattes(io.ComfyNode):
+    """The mattes of a track as files for Nuke, After Effects, Resolve and others."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Id, inputs and outputs."""
+        return io.Schema(
+            node_id="XMemPPExportMattes",
+            display_name="Export Mattes",
+            category=sockets.CATEGORY,
+            description="Writes the mattes of a track under the output folder: OpenEXR for Nuke "
+            "and Fusion, ProRes 4444 for After Effects and Resolve, PNG. All files, or none.",
+            search_aliases=["save mattes", "exr alpha", "prores 4444", "nuke matte", "roto export"],
+            inputs=[
+                sockets.Track.Input("track", tooltip="From Propagate Masks or Load Track."),
+                io.Combo.Input(
+                    "preset",
+                    options=list(PRESETS),
+                    default="nuke",
+                    tooltip="nuke: EXR for each object. aftereffects, resolve: ProRes 4444. "
+                    "fusion: one EXR with layers. png: 16-bit gray.",
+                ),
+                io.String.Input(
+                    "folder",
+                    default="xmempp/mattes",
+                    tooltip="Folder under ComfyUI's output folder.",
+                ),
+                io.String.Input(
+                    "shot",
+                    default="",
+                    placeholder="shot",
+                    tooltip="Name of the shot in file names. Empty = the plate's name.",
+                ),
+                io.String.Input(
+                    "objects",
+                    default="",
+                    placeholder="all",
+                    tooltip="Objects by number or name, for example 1, hat. Empty = all.",
+                ),
+                io.Int.Input(
+                    "version", default=1, min=0, max=9999, tooltip="Version in file names."
+                ),
+                io.Combo.Input(
+                    "existing",
+                    options=list(EXISTING),
+                    default="refuse",
+                    tooltip="What becomes of files that are there: refuse writes nothing, "
+                    "version-up writes the next version, overwrite replaces them.",
+                ),
+                io.Int.Input(
+                    "steady",
+                    default=0,
+                    min=0,
+                    max=10,
+                    tooltip="Rounds of steadying along the motion of frames; 2 calms boiling "
+                    "edges, 0 = off. Needs frames.",
+                ),
+                io.Int.Input(
+                    "preview_frame",
+                    default=-1,
+                    min=-1,
+                    max=10_000_000,
+                    tooltip="Shows the mattes of this frame, counted from 0, and writes nothing. "
+                    "-1 = writes.",
+                ),
+                io.MultiType.Input(
+                    "frames",
+                    [io.Image, io.Video],
+                    optional=True,
+                    tooltip="The clip the track was made from: for steadying, refining, and the "
+                    "plate as fill.",
+                ),
+                io.String.Input(
+                    "join",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Mattes of several objects together, for example people=1,2; "
+                    "separated by semicolons.",
+                ),
+                io.String.Input(
+                    "frame_range",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Frames of the clip, for example 10-90. Empty = all.",
+                ),
+                io.Int.Input(
+                    "handles",
+                    default=0,
+                    min=0,
+                    max=10_000,
+                    optional=True,
+                    advanced=True,
+                    tooltip="Frames more before and after frame_range.",
+                ),
+                io.String.Input(
+                    "fields",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Fields of the preset that are to be others, for example bits=32; "
+                    "first_frame=1; separated by semicolons.",
+                ),
+                *edge_inputs(),
+            ],
+            outputs=[
+                io.String.Output("first_file", tooltip="The first matte."),
+                io.String.Output("last_file", tooltip="The last matte."),
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        track: Track,
+        folder: str,
+        preview_frame: int,
+        frames: Any = None,
+        **values: Any,
+    ) -> io.NodeOutput:
+        """The names of the first and the last file; shows a film of the mattes."""
+        source = None if frames is None else convert.frames_of(frames)
+        if source is not None:
+            check_same_clip(track, source)
+        choice = choice_of(**values)
+        if preview_frame >= 0:
+            picture = preview_of(track, choice, preview_frame, source)
+            text = f"Frame {preview_frame}; nothing was written. Set preview_frame to -1 to write."
+            return io.NodeOutput("", "", ui={**shown.pictures([picture]), "text": (text,)})
+        path, _ = files.output_file(folder)
+        first, last, film = exported(track, path, choice, source)
+        text = f"{first} to {last}"
+        return io.NodeOutput(str(first), str(last), ui={**shown.video(film), "text": (text,)})
+
+
+def choice_of(
+    preset: str,
+    shot: str,
+    objects: str,
+    version: int,
+    existing: Any,
+    steady: int,
+    join: str = "",
+    frame_range: str = "",
+    handles: int = 0,
+    fields: str = "",
+    **edges: float,
+) -> MatteChoice:
+    """The widgets as an export in words."""
+    from ..xmempp_core import MatteChoice, matte_values
+
+    changed = {"steady": steady, **edges}
+    return MatteChoice(
+        preset,
+        {**changed, **matte_values([text for text in fields.split(";") if text.strip()])},
+        objects=objects,
+        joined=join.split(";"),
+        frame_range=frame_range,
+        handles_frames=handles,
+        shot=shot,
+        version=version,
+        existing=existing,
+    )
+
+
+def preview_of(
+    track: Track, choice: MatteChoice, frame_index: int, source: FrameSource | None
+) -> Any:
+    """(H, W, 3) uint8: the mattes of one frame."""
+    from pathlib import Path
+
+    from ..xmempp_core import matte_job, preview_mattes, preview_picture
+
+    job = matte_job(track, Path(), choice)
+    _, frame = preview_mattes(track, job, frame_index=frame_index, source=source)
+    plate = None if source is None else source.frame(frame_index)
+    return preview_picture(frame.mattes, plate)
+
+
+def exported(
+    track: Track, path: Path, choice: MatteChoice, source: FrameSource | None
+) -> tuple[Path, Path, Path]:
+    """The first and last file, and a small film of the mattes in the temp folder."""
+    from ..xmempp_core import OverlayVideo, export_mattes, matte_job, preview_picture
+
+    job = matte_job(track, path, choice)
+    progress = host.Progress(len(track))
+    film_path = files.temporary_file(".mp4")
+    with OverlayVideo(film_path, track.frame_rate) as film:
+
+        def show(frame: MatteFrame) -> None:
+            film.add_picture(draw.reduced(preview_picture(frame.mattes)))
+
+        done = export_mattes(
+            track,
+            job,
+            source=source,
+            progress=lambda count, total: progress.step(count, total),
+            seen=show,
+        )
+    return done.files[0], done.files[-1], film_path

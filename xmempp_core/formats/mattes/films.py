@@ -1,0 +1,200 @@
+"""Mattes as films: ProRes 4444 and WebM with alpha, H.264 luma mattes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange
+from numpy.typing import NDArray
+
+from ...atomic import replacing
+from ...errors import FormatError
+from .fill import filled
+from .picture import FilmFacts, MattePicture, PictureOptions
+
+# RGB to Y, Cb, Cr of BT.709
+_LUMA = np.array([0.2126, 0.7152, 0.0722])
+_BLUE, _RED = 1.8556, 1.5748
+
+_Planes = list[NDArray[np.uint8] | NDArray[np.uint16]]
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How one kind of film is made."""
+
+    container: str
+    encoder: str
+    pixel_format: str
+    options: dict[str, str]
+    planes: Callable[[MattePicture, PictureOptions], _Planes]
+
+
+class MatteFilm:
+    """A film of mattes, written frame by frame; whole or absent.
+
+    Args:
+        path: of the film.
+        codec: one of CODECS.
+        facts: size, rate and start.
+        options: fill and alpha.
+    """
+
+    def __init__(self, path: Path, codec: Codec, facts: FilmFacts, options: PictureOptions) -> None:
+        self._path, self._codec, self._facts, self._options = path, codec, facts, options
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self._path))
+            # Without the random ids and versions that make equal films differ.
+            flags = {"fflags": "bitexact"}
+            if self._codec.container != "webm":
+                flags["movflags"] = "faststart"
+            self._container = stack.enter_context(
+                av.open(str(temporary), "w", format=self._codec.container, options=flags)
+            )
+            self._stream = self._open_stream()
+            self._exits = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._exits.__exit__(kind, error, trace)
+            return
+        with self._exits:
+            self._container.mux(self._stream.encode(None))
+
+    def add(self, picture: MattePicture) -> None:
+        """Append a frame."""
+        planes = self._codec.planes(picture, self._options)
+        frame = av.VideoFrame(self._stream.width, self._stream.height, self._codec.pixel_format)
+        for plane, values in zip(frame.planes, planes, strict=True):
+            _fill_plane(plane, values)
+        frame.pts, frame.time_base = self._count, 1 / self._facts.frame_rate
+        frame.colorspace = frame.color_primaries = frame.color_trc = 1
+        frame.color_range = ColorRange.MPEG
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def _open_stream(self) -> av.VideoStream:
+        codec, facts = self._codec, self._facts
+        stream = self._container.add_stream(
+            codec.encoder, rate=facts.frame_rate, options=dict(codec.options)
+        )
+        assert isinstance(stream, av.VideoStream)
+        odd = 0 if "444" in codec.pixel_format else 1
+        stream.height = facts.size.height + odd * (facts.size.height % 2)
+        stream.width = facts.size.width + odd * (facts.size.width % 2)
+        stream.pix_fmt = codec.pixel_format
+        context = stream.codec_context
+        # With several threads the bytes of some encoders depend on their number.
+        context.thread_count = 1
+        # Number 1 of each table is BT.709; unmarked films are guessed at by their size.
+        context.colorspace = context.color_primaries = context.color_trc = 1
+        context.color_range = ColorRange.MPEG
+        if codec.container == "mov":
+            stream.metadata["timecode"] = facts.start_timecode
+        if "yuva420" in codec.pixel_format:
+            stream.metadata["alpha_mode"] = "1"
+        kind = "premultiplied" if self._options.premultiplied else "straight"
+        self._container.metadata["comment"] = f"alpha: {kind}; fill: {self._options.fill}"
+        return stream
+
+
+def timecode_of(number: int, rate: Fraction) -> str:
+    """HH:MM:SS:FF of a frame number, without drop frames; numbers below 0 start at zero."""
+    per_second = max(round(rate), 1)
+    seconds, frames = divmod(max(number, 0), per_second)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours % 24:02d}:{minutes:02d}:{seconds:02d}:{frames:02d}"
+
+
+def _prores_planes(picture: MattePicture, options: PictureOptions) -> _Planes:
+    """Y, Cb, Cr in 10 bits of limited range, alpha in 10 bits of full range."""
+    rgba = filled(picture, options)
+    scale = 4.0
+    y, cb, cr = _ycbcr(rgba[..., :3])
+    planes = [(16 + 219 * y) * scale, (128 + 224 * cb) * scale, (128 + 224 * cr) * scale]
+    return [np.rint(p).astype(np.uint16) for p in (*planes, rgba[..., 3] * 1023)]
+
+
+def _webm_planes(picture: MattePicture, options: PictureOptions) -> _Planes:
+    """Y, halved Cb and Cr in limited range, alpha in full range; 8 bits."""
+    rgba = _even(filled(picture, options))
+    y, cb, cr = _ycbcr(rgba[..., :3])
+    planes = [16 + 219 * y, 128 + 224 * _halved(cb), 128 + 224 * _halved(cr), rgba[..., 3] * 255]
+    return [np.rint(plane).astype(np.uint8) for plane in planes]
+
+
+def _luma_planes(picture: MattePicture, options: PictureOptions) -> _Planes:
+    """The matte as brightness of limited range, without color."""
+    alpha = picture.alpha.detach().cpu().double().clamp(0, 1).numpy()
+    luma = np.rint(16 + 219 * _even(alpha)).astype(np.uint8)
+    gray = np.full((luma.shape[0] // 2, luma.shape[1] // 2), 128, np.uint8)
+    return [luma, gray, gray]
+
+
+CODECS = {
+    "prores": Codec("mov", "prores_ks", "yuva444p10le", {"profile": "4444"}, _prores_planes),
+    "webm": Codec(
+        "webm",
+        "libvpx-vp9",
+        "yuva420p",
+        {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "4", "auto-alt-ref": "0"},
+        _webm_planes,
+    ),
+    "mp4": Codec("mp4", "libx264", "yuv420p", {"crf": "12", "preset": "veryfast"}, _luma_planes),
+}
+"""prores: 10 bits of alpha. webm: VP9, 8 bits of alpha. mp4: the matte as brightness."""
+
+
+def open_film(name: str, path: Path, facts: FilmFacts, options: PictureOptions) -> MatteFilm:
+    """A film of a format of CODECS, to be used in a `with` block.
+
+    Raises:
+        FormatError: the encoder is not there.
+    """
+    codec = CODECS[name]
+    if codec.encoder not in av.codecs_available:
+        raise FormatError(path, f"cannot be written: this PyAV lacks the encoder {codec.encoder}")
+    return MatteFilm(path, codec, facts, options)
+
+
+def _ycbcr(rgb: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+    """Y 0..1, Cb and Cr -0.5..0.5 of BT.709."""
+    y = rgb @ _LUMA
+    return y, (rgb[..., 2] - y) / _BLUE, (rgb[..., 0] - y) / _RED
+
+
+def _even(values: NDArray) -> NDArray:
+    """Odd sides gain a line, a copy of the last, as 4:2:0 needs even ones."""
+    height, width = values.shape[:2]
+    margins = [(0, height % 2), (0, width % 2), *[(0, 0)] * (values.ndim - 2)]
+    return np.pad(values, margins, mode="edge")
+
+
+def _halved(values: NDArray) -> NDArray:
+    height, width = values.shape
+    return np.asarray(values.reshape(height // 2, 2, width // 2, 2).mean((1, 3)))
+
+
+def _fill_plane(plane: av.video.plane.VideoPlane, values: NDArray) -> None:
+    """Copies values into a plane, whose lines may be longer."""
+    raw = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    line = np.ascontiguousarray(values).view(np.uint8)
+    raw[:, : line.shape[1]] = line
