@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from . import convert, draw, files, host, shown, sockets
 from .results import check_same_clip
+from .storage import SAVED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,6 +157,7 @@ class ExportMattes(io.ComfyNode):
             outputs=[
                 io.String.Output("first_file", tooltip="The first matte."),
                 io.String.Output("last_file", tooltip="The last matte."),
+                io.String.Output("folder", tooltip=SAVED),
             ],
             is_output_node=True,
         )
@@ -169,7 +171,7 @@ class ExportMattes(io.ComfyNode):
         frames: Any = None,
         **values: Any,
     ) -> io.NodeOutput:
-        """The names of the first and the last file; shows a film of the mattes."""
+        """The names of the first and last file and of the folder; shows a film of the mattes."""
         source = None if frames is None else convert.frames_of(frames)
         if source is not None:
             check_same_clip(track, source)
@@ -177,11 +179,13 @@ class ExportMattes(io.ComfyNode):
         if preview_frame >= 0:
             picture = preview_of(track, choice, preview_frame, source)
             text = f"Frame {preview_frame}; nothing was written. Set preview_frame to -1 to write."
-            return io.NodeOutput("", "", ui={**shown.pictures([picture]), "text": (text,)})
-        path, _ = files.output_file(folder)
+            ui = {**shown.pictures([picture]), "text": (text,)}
+            return io.NodeOutput("", "", host.blocked(), ui=ui)
+        path, name = files.output_file(folder)
         first, last, film = exported(track, path, choice, source)
         text = f"{first} to {last}"
-        return io.NodeOutput(str(first), str(last), ui={**shown.video(film), "text": (text,)})
+        ui = {**shown.video(film), "text": (text,)}
+        return io.NodeOutput(str(first), str(last), name, ui=ui)
 
 
 def choice_of(

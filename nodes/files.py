@@ -36,11 +36,11 @@ def _found(name: str) -> tuple[Path | None, str]:
     """The file or folder of a name, None if there is none, and where it was looked for."""
     plain, named = host.named_folder(name)
     where = f"{named.name} folder" if named else "input or output folder"
-    for folder in (named,) if named else host.folders():
-        path = _inside(folder, plain)
-        if path.exists():
-            return path, where
-    return None, where
+    folders = (named,) if named else host.folders()
+    inside = [path for path in (_inside(folder, plain) for folder in folders) if path]
+    if not inside:
+        raise _outside(folders[0], plain)
+    return next((path for path in inside if path.exists()), None), where
 
 
 def output_file(name: str, suffix: str = "") -> tuple[Path, str]:
@@ -58,7 +58,10 @@ def output_file(name: str, suffix: str = "") -> tuple[Path, str]:
 
     root = Path(os.path.abspath(host.folders()[1]))
     plain = name.strip().removesuffix("[output]").strip()
-    path = _inside(root, plain if not plain or plain.endswith(suffix) else plain + suffix)
+    wanted = plain if not plain or plain.endswith(suffix) else plain + suffix
+    path = _inside(root, wanted)
+    if path is None:
+        raise _outside(root, wanted)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,17 +70,20 @@ def output_file(name: str, suffix: str = "") -> tuple[Path, str]:
     return path, f"{path.relative_to(root).as_posix()} [output]"
 
 
-def _inside(root: Path, name: str) -> Path:
-    from ..xmempp_core import InputError
-
+def _inside(root: Path, name: str) -> Path | None:
+    """A path below a folder; None where the name is empty or leads out of it."""
     # not resolve(): users link folders of other disks into the input folder
     path, root = Path(os.path.abspath(root / name)), Path(os.path.abspath(root))
-    if not name or path == root or not path.is_relative_to(root):
-        raise InputError(
-            f"The name {name!r} does not lead to a place inside {root.name}/; "
-            "write a name such as shot_010/track"
-        )
-    return path
+    return path if name and path != root and path.is_relative_to(root) else None
+
+
+def _outside(root: Path, name: str) -> Exception:
+    from ..xmempp_core import InputError
+
+    return InputError(
+        f"The name {name!r} does not lead to a place inside {root.name}/; "
+        "write a name such as shot_010/track"
+    )
 
 
 def change_mark(name: str | None) -> str:

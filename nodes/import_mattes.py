@@ -79,7 +79,7 @@ class ImportMattes(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, mattes: str | None = None, **_: Any) -> str:
         """Changes when a file does."""
-        return "" if mattes is None or "#" in mattes else files.change_mark(mattes)
+        return "" if mattes is None else files.change_mark(split_pattern(mattes)[0])
 
     @classmethod
     def execute(
@@ -103,12 +103,21 @@ def found_mattes(
     """The mattes of a name below ComfyUI's folders; the last part of it may be a pattern."""
     from ..xmempp_core import open_mattes
 
-    folder, slash, last = name.strip().rpartition("/")
-    if "#" in last and slash:
-        where = "".join(part for part in (" [output]", " [input]") if last.endswith(part))
-        path = files.input_file(folder + where) / last.removesuffix(where)
-    else:
-        path = files.input_file(name)
+    place, pattern = split_pattern(name)
+    path = files.input_file(place)
+    path = path / pattern if pattern else path
     return open_mattes(
         path, source, channel=channel.strip() or None, matching=matching, offset=offset
     )
+
+
+def split_pattern(name: str) -> tuple[str, str]:
+    """Folder and pattern of a name such as "a/b.####.exr [output]": "a [output]", "b.####.exr".
+
+    A name without a pattern is given back with "".
+    """
+    folder, slash, last = name.strip().rpartition("/")
+    if "#" not in last or not slash:
+        return name, ""
+    where = next((part for part in (" [output]", " [input]") if last.endswith(part)), "")
+    return folder + where, last.removesuffix(where)

@@ -696,6 +696,20 @@ def test_saved_annotations_come_back_with_names_absences_and_overlaps(bed):
     assert back.at(3).absent_ids == (9,)
 
 
+def test_a_whole_path_below_the_output_folder_is_as_good_as_a_name(bed):
+    graph = Graph()
+    shot = clip(graph)
+    one = annotation(graph, (shot, 0), mask=(shot, 2))
+    graph.add("XMemPPSaveAnnotations", annotations=(one, 0), folder="by_path")
+    assert bed.run(graph).success
+    again = Graph()
+    loaded = again.add("XMemPPLoadAnnotations", folder=str(bed.base / "output" / "by_path"))
+    again.sink((loaded, 0), "loaded")
+    result = bed.run(again)
+    assert result.success, result.error
+    assert bed.received["loaded"].frame_indices == (0,)
+
+
 @pytest.mark.parametrize("style", ["overlay", "outline", "matte", "cut-out"])
 def test_every_style_of_preview_is_a_film_even_of_odd_size(bed, style):
     graph = Graph()

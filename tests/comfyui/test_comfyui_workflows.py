@@ -18,6 +18,8 @@ WORKFLOWS = Path(__file__).parents[1] / "workflows"
 NAMES = sorted(p.stem for p in WORKFLOWS.glob("*.json") if p.stem != "11_sam3_start")
 SMALL = 96
 """Internal size for tests, to be done in seconds."""
+FEW_FRAMES = {"09_correct_a_matte": "50-70"}
+"""Frames whose mattes are written in tests, where fewer do."""
 
 
 # What the tests look at, by workflow: label and class of the node, output; the first of its class.
@@ -39,6 +41,11 @@ SINKS = {
         ("first", "XMemPPExportMattes", 0),
         ("last", "XMemPPExportMattes", 1),
     ),
+    "09_correct_a_matte": (
+        ("given", "XMemPPImportMattes", 0),
+        ("track", "XMemPPImportMattes", 1),
+        ("first", "The corrected mattes", 0),
+    ),
     "10_into_generation": (
         ("masks", "FeatherMask", 0),
         ("latent", "SetLatentNoiseMask", 0),
@@ -58,6 +65,8 @@ def shrunk(name: str) -> Graph:
     for node in graph.values():
         if node["class_type"] == "XMemPPPropagate":
             node["inputs"]["internal_size"] = SMALL
+        if node["class_type"] == "XMemPPExportMattes" and name in FEW_FRAMES:
+            node["inputs"]["frame_range"] = FEW_FRAMES[name]
     for label, kind, slot in SINKS[name]:
         node = next(
             key for key, one in graph.items() if kind in (one["class_type"], one["_meta"]["title"])
@@ -160,6 +169,14 @@ def test_the_masks_drive_core_nodes(ran):
     assert received["latent"]["noise_mask"].shape[-2:] == (720, 1280)
     corner = received["picture"][:, -1, -1]
     assert torch.allclose(corner, torch.tensor([0x30, 0x60, 0xA0]) / 255, atol=0.01)
+
+
+def test_mattes_that_went_out_come_back_as_annotations_and_as_a_track(ran):
+    received = ran("09_correct_a_matte")[1]
+    assert len(received["track"]) == 21
+    assert received["given"].frame_indices == (50,)
+    assert (received["track"].label_map(60) > 0).any()
+    assert Path(received["first"]).is_file()
 
 
 def test_the_negative_annotation_empties_its_frames(ran):

@@ -55,7 +55,7 @@ TABLE = {
     "XMemPPTrackPreview": ("track frames style", ""),
     "XMemPPExportMattes": (
         "track preset folder shot objects version existing steady preview_frame frames",
-        "first_file STRING, last_file STRING",
+        "first_file STRING, last_file STRING, folder STRING",
     ),
     "XMemPPImportMattes": (
         "mattes frames every match offset",

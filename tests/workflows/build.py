@@ -210,6 +210,7 @@ COLUMN = 420
 ANNOTATE = (340, 500)
 PROPAGATE = (340, 560)
 PREVIEW = (400, 360)
+EXPORT = (340, 520)
 
 
 def quick_start() -> Workflow:
@@ -592,6 +593,96 @@ really needs become pictures (*Image From Batch*, `frame_count`).
     return w
 
 
+def correct_a_matte() -> Workflow:
+    w = Workflow()
+    w.note(
+        (-360, 0),
+        (320, 540),
+        """
+### Correct the mattes of another program
+
+**Import Mattes** reads what another program made (EXR, PNG, TIFF, films with alpha, label maps):
+every so many of them become annotations, all of them a track to look at.
+
+So that this runs at once, *Export Mattes* first writes such mattes of the demo. For yours, delete
+the nodes on the left and type a folder under ComfyUI's `input` folder into `mattes`.
+
+`offset`: mattes of a film are numbered from 1001, its frames count from 0, hence -1001 here.
+
+1. Look for a frame where the matte is wrong (*Preview Track* of the imported mattes).
+2. Set `frame_index` of **Correct one frame** to it, select the node, press the **play button**
+   above it, paint the object in the mask editor (right-click), save.
+3. **Run**: the correction is carried through the clip, and the mattes go out again.
+""",
+    )
+    shot = w.add("XMemPPDemoShot", (0, 0), (300, 80))
+    model = w.add("XMemPPLoadModel", (0, 140), (300, 110))
+    first = w.add(
+        "XMemPPPropagate",
+        (0, 320),
+        PROPAGATE,
+        title="Makes mattes to import (delete for your own)",
+        model=model[0],
+        frames=shot[0],
+        annotations=shot[1],
+    )
+    made = w.add(
+        "XMemPPExportMattes",
+        (0, 960),
+        EXPORT,
+        title="Makes mattes to import (delete for your own)",
+        track=first[0],
+        preset="png",
+        folder="xmempp/mattes_to_correct",
+        existing="overwrite",
+    )
+    given = w.add(
+        "XMemPPImportMattes",
+        (COLUMN, 0),
+        (320, 220),
+        mattes=made[2],
+        frames=shot[0],
+        every=60,
+        offset=-1001,
+    )
+    w.add(
+        "XMemPPTrackPreview",
+        (COLUMN, 300),
+        PREVIEW,
+        title="The imported mattes",
+        track=given[1],
+        frames=shot[0],
+    )
+    corrected = w.add(
+        "XMemPPAddAnnotation",
+        (2 * COLUMN, 0),
+        ANNOTATE,
+        title="Correct one frame",
+        frames=shot[0],
+        frame_index=90,
+        annotations=given[0],
+    )
+    track = w.add(
+        "XMemPPPropagate",
+        (3 * COLUMN, 0),
+        PROPAGATE,
+        model=model[0],
+        frames=shot[0],
+        annotations=corrected[0],
+    )
+    w.add(
+        "XMemPPExportMattes",
+        (4 * COLUMN, 0),
+        EXPORT,
+        title="The corrected mattes",
+        track=track[0],
+        frames=shot[0],
+        folder="xmempp/mattes_corrected",
+        existing="version-up",
+    )
+    return w
+
+
 def negative_annotation() -> Workflow:
     w = Workflow()
     w.note(
@@ -715,6 +806,7 @@ WORKFLOWS = {
     "05_label_maps": label_maps,
     "06_negative_annotation": negative_annotation,
     "08_mattes_for_nuke": mattes_for_nuke,
+    "09_correct_a_matte": correct_a_matte,
     "10_into_generation": into_generation,
     "11_sam3_start": lambda: sam3_start(fake=False),
 }

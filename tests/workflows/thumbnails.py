@@ -50,9 +50,11 @@ def thumbnails(track: core.Track, source: core.FrameSource) -> dict[str, Tensor]
     def shown(index: int) -> Tensor:
         return core.draw_overlay(source.frame(index), track.label_map(index))
 
+    def of(object_id: int) -> Tensor:
+        return track.label_map(60) == object_id
+
     def matte(object_id: int) -> Tensor:
-        inside = (track.label_map(60) == object_id).to(torch.uint8) * 255
-        return inside[..., None].expand(-1, -1, 3)
+        return _white(of(object_id))
 
     four = [core.burn_in(shown(i), str(i), marked=i == 12) for i in (12, 39, 64, 110)]
     labels = np.array(core.PALETTE, np.uint8)[track.label_map(60).numpy()]
@@ -61,13 +63,29 @@ def thumbnails(track: core.Track, source: core.FrameSource) -> dict[str, Tensor]
         "03_xmem_loop": torch.cat([torch.cat(four[:2], 1), torch.cat(four[2:], 1)], 0),
         "04_several_objects": _halves(matte(1), matte(2)),
         "05_label_maps": _halves(torch.from_numpy(labels), shown(60)),
-        "08_mattes_for_nuke": _halves(matte(1), _on_color(source.frame(60), matte(1)[..., 0] > 0)),
+        "08_mattes_for_nuke": _halves(matte(1), _on_color(source.frame(60), of(1))),
+        "09_correct_a_matte": _halves(
+            core.burn_in(_white(_rough(of(1))), "in"), core.burn_in(matte(1), "out")
+        ),
         "10_into_generation": _on_color(source.frame(12), track.label_map(12) == 1),
         "06_negative_annotation": _halves(
             core.burn_in(source.frame(3), "3: not here"), core.burn_in(shown(60), "60")
         ),
         "11_sam3_start": core.burn_in(shown(90), '"bunny"'),
     }
+
+
+def _white(inside: Tensor) -> Tensor:
+    """White on black."""
+    return (inside.to(torch.uint8) * 255)[..., None].expand(-1, -1, 3).contiguous()
+
+
+def _rough(inside: Tensor) -> Tensor:
+    """A matte with a wrong edge: eroded, and with a bite out of it."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (41, 41))
+    worn = torch.from_numpy(cv2.erode(inside.to(torch.uint8).numpy(), kernel)).bool()
+    worn[380:520, 330:470] = False
+    return worn
 
 
 def _halves(left: Tensor, right: Tensor) -> Tensor:
