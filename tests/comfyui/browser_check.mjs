@@ -105,11 +105,20 @@ async function compare(name) {
   }
 }
 
-const setSize = () => page.evaluate((size) => {
+/** Sets the internal size of all passes: small to run fast, the usual one in pictures. */
+const setSize = (size) => page.evaluate((size) => {
   for (const node of app.graph._nodes)
     for (const widget of node.widgets ?? [])
       if (widget.name === 'internal_size') widget.value = size;
-}, Number(options.size));
+}, Number(size));
+const USUAL_SIZE = 480;
+
+/** A picture of the whole graph as it is shipped. */
+async function picture(name) {
+  await setSize(USUAL_SIZE);
+  await fit();
+  await screenshot(name);
+}
 
 /** Shows the whole graph. */
 const fit = async () => {
@@ -382,7 +391,7 @@ for (const file of files) {
   const json = JSON.parse(fs.readFileSync(file, 'utf8'));
   if (!await load(name, json)) continue;
   await compare(name);
-  await setSize();
+  await setSize(options.size);
   if (CANNOT_RUN.includes(name)) {
     await fit();
     await screenshot(name);
@@ -390,15 +399,15 @@ for (const file of files) {
     continue;
   }
   await run(name);
-  await fit();
-  await screenshot(name);
+  await picture(name);
   if (!isVue) await pictureNodes();
+  await setSize(options.size);
   if (name === PAINTED) {
     await paint(PAINT_NODE);
     await addSaver();
     await run(`${name} after painting`);
-    await fit();
-    await screenshot(`${name}_painted`);
+    await picture(`${name}_painted`);
+    await setSize(options.size);
     const { painted, beside } = await savedColors();
     if (String(painted) !== String(PAINT_COLOR) || String(beside) === String(PAINT_COLOR))
       fail(`the paint is not the annotation: ${painted} where painted, ${beside} beside`);
