@@ -60,6 +60,7 @@ def placed(pack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simple
     monkeypatch.setattr(shown, "video", lambda path: {"film": path})
     monkeypatch.setattr(shown, "pictures", lambda pictures: {"pictures": pictures})
     monkeypatch.setattr(host, "Progress", Steps)
+    monkeypatch.setattr(host, "blocked", lambda: "blocked")
     return SimpleNamespace(
         export=pack("nodes.export").ExportMattes,
         imported=pack("nodes.import_mattes").ImportMattes,
@@ -90,7 +91,8 @@ def test_the_node_and_the_command_line_write_the_same_bytes(
     assert main([*command, "--matte-set", "grow_pixels=0.5", "--join", "both=2,5"]) == 0
     expected = files_below(tmp_path / "c")
     assert files_below(placed.output / "m") == expected
-    first, last = (Path(value).relative_to(placed.output / "m") for value in values)
+    first, last = (Path(value).relative_to(placed.output / "m") for value in values[:2])
+    assert values[2] == "m"
     assert {str(first), str(last)} <= set(expected)
     assert ui["film"].is_file()
     assert Steps.seen[-1] == (COUNT, COUNT)
@@ -100,7 +102,8 @@ def test_a_preview_is_shown_and_nothing_is_written(
     pack: Any, placed: SimpleNamespace, tmp_path: Path
 ) -> None:
     track = track_of(pack, tmp_path)
-    _, ui = placed.export.execute(track, "m", 2, **WIDGETS)
+    values, ui = placed.export.execute(track, "m", 2, **WIDGETS)
+    assert values == ("", "", "blocked")
     assert ui["pictures"][0].shape == (3 * SIZE.height, SIZE.width, 3)
     assert not placed.output.exists()
 
