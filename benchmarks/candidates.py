@@ -26,6 +26,7 @@ from plain_errors import run_plainly
 from torch import Tensor
 
 from xmempp_core.candidates.dissimilarity import composite_key, presence_of_cells
+from xmempp_core.candidates.request import CandidateRequest
 from xmempp_core.candidates.select import Candidates, select_from_features
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network.checkpoint import load_model
@@ -118,7 +119,7 @@ def stacked(features: list[Features]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def select(clip: tuple[Tensor, Tensor, Tensor, Tensor], k: int) -> Candidates:
-    return select_from_features(*clip, [0], k, ALPHA)
+    return select_from_features(*clip, CandidateRequest([0], k, alpha=ALPHA))
 
 
 def triple_loop(clip: tuple[Tensor, Tensor, Tensor, Tensor], k: int) -> list[int]:

@@ -91,7 +91,7 @@ class SelectCandidates(io.ComfyNode):
         track: Track | None = None,
     ) -> io.NodeOutput:
         """The proposed frames; shows them with their numbers."""
-        from ..xmempp_core import select_candidates
+        from ..xmempp_core import CandidateRequest, select_candidates
 
         if not annotations.object_ids:
             return _none(NOTHING_PAINTED, ask_to_paint())
@@ -107,11 +107,13 @@ class SelectCandidates(io.ComfyNode):
                 model.network(settings),
                 watched,
                 track,
-                annotations.frame_indices,
-                k,
-                alpha,
-                min_mask_pixels,
-                method=method,
+                CandidateRequest(
+                    annotations.frame_indices,
+                    k,
+                    alpha=alpha,
+                    min_mask_pixels=min_mask_pixels,
+                    method=method,
+                ),
                 cache=model.shelf.cache_for(source, settings),
                 progress=host.Progress(len(track)).step,
             )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .adaptation.settings import AdaptationSettings
     from .adaptation.sheet import comparison_sheet
     from .annotations import AbsenceRange, Annotation, AnnotationSet
+    from .candidates.request import CandidateRequest
     from .candidates.select import Candidates, select_candidates
     from .delivery.deliver import Delivery, deliver
     from .errors import (
@@ -70,6 +71,7 @@ __all__ = [
     "AdaptationSettings",
     "Annotation",
     "AnnotationSet",
+    "CandidateRequest",
     "Candidates",
     "CapacityError",
     "Delivery",
@@ -160,6 +162,7 @@ _MODULES = {
         "Annotation",
         "AnnotationSet",
     ),
+    "candidates.request": ("CandidateRequest",),
     "candidates.select": (
         "Candidates",
         "select_candidates",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from xmempp_core.candidates.greedy import choose_greedily
+from xmempp_core.candidates.request import CandidateRequest
 from xmempp_core.candidates.select import select_from_features
 from xmempp_core.errors import InputError, ShapeError
 from xmempp_core.evaluation.baselines import random_candidates, uniform_candidates
@@ -74,9 +77,10 @@ def make_clip(seed: int, frames: int, repeats: bool = False) -> dict[str, Tensor
     return clip
 
 
-def select(clip: dict[str, Tensor], annotated: list[int], k: int, **options: float):
+def select(clip: dict[str, Tensor], annotated: list[int], count: int, **options: Any):
+    request = CandidateRequest(annotated, count, **options)
     return select_from_features(
-        clip["key"], clip["shrinkage"], clip["selection"], clip["presence"], annotated, k, **options
+        clip["key"], clip["shrinkage"], clip["selection"], clip["presence"], request
     )
 
 
@@ -209,17 +213,18 @@ def test_random_frames_repeat_with_their_seed_and_avoid_annotated_ones() -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"k": 9}, "9 frames were asked for, allowed is 1 to the clip's 6"),
-        ({"k": 0}, "0 frames were asked for"),
+        ({"count": 9}, "9 frames were asked for, allowed is 1 to the clip's 6"),
+        ({"count": 0}, "0 frames were asked for"),
         ({"alpha": 1.5}, "alpha is 1.5, allowed is 0"),
         ({"annotated": []}, "no frame is annotated"),
         ({"annotated": [7]}, "annotated frame 7 is outside the clip; its frames are 0 to 5"),
         ({"min_mask_fraction": 25}, "min_mask_fraction is 25"),
         ({"min_mask_pixels": -1}, "min_mask_pixels is -1"),
+        ({"method": "best"}, "method 'best' is unknown"),
     ],
 )
 def test_a_request_without_answer_is_refused_in_one_sentence(options, said) -> None:
-    request = {"annotated": [0], "k": 2} | options
+    request = {"annotated": [0], "count": 2} | options
 
     with pytest.raises(InputError, match=said.replace("(", r"\(")):
         select(make_clip(0, 6), **request)

@@ -14,10 +14,12 @@ from tiny import ARCHITECTURES, tiny_network
 from xmempp_core.annotations import AbsenceRange, Annotation, AnnotationSet
 from xmempp_core.candidates import select as module
 from xmempp_core.candidates.key_store import FrameKeys
+from xmempp_core.candidates.request import CandidateRequest
 from xmempp_core.candidates.select import select_candidates, select_from_features
 from xmempp_core.candidates.uncertainty import frame_uncertainty
-from xmempp_core.errors import CapacityError, InputError
+from xmempp_core.errors import InputError
 from xmempp_core.formats.frames.open import open_frames
+from xmempp_core.propagation.encoding import ShotEncoder
 from xmempp_core.propagation.feature_cache import FeatureCache
 from xmempp_core.propagation.propagation import propagate
 from xmempp_core.resize import to_display
@@ -51,7 +53,7 @@ def test_a_shots_candidates_equal_those_from_its_features(architecture: str) -> 
     network, shot = tiny_network(architecture), make_shot()
     track = make_track(network, shot, annotate(shot, 1, 5))
 
-    result = select_candidates(network, shot, track, [1, 5], 4, alpha=0.7)
+    result = select_candidates(network, shot, track, CandidateRequest([1, 5], 4, alpha=0.7))
 
     features = [network.encode(to_display(frame, network.device)) for frame in shot]
     expected = select_from_features(
@@ -59,9 +61,7 @@ def test_a_shots_candidates_equal_those_from_its_features(architecture: str) -> 
         torch.stack([f.shrinkage for f in features]),
         torch.stack([f.selection for f in features]),
         torch.stack([track.probabilities(i)[1:] for i in range(7)]),
-        [1, 5],
-        4,
-        alpha=0.7,
+        CandidateRequest([1, 5], 4, alpha=0.7),
     )
     assert len(result.indices) > 1
     assert result.indices == expected.indices
@@ -70,15 +70,19 @@ def test_a_shots_candidates_equal_those_from_its_features(architecture: str) -> 
     assert result.frame_step == 1
 
 
-def test_keys_on_disk_and_features_from_the_cache_change_nothing() -> None:
+def test_keys_on_disk_and_features_from_the_cache_change_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network, shot = tiny_network("xmemlite-1"), make_shot(size=(40, 50))
     cache = FeatureCache(1 << 24)
     track = make_track(network, shot, annotate(shot, 0), cache=cache)
-    plain = select_candidates(network, shot, track, [0], 3)
+    plain = select_candidates(network, shot, track, CandidateRequest([0], 3))
     hits = cache.statistics.hits
 
-    spilled = select_candidates(network, shot, track, [0], 3, key_bytes=0)
-    cached = select_candidates(network, shot, track, [0], 3, cache=cache)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "KEY_BYTES", 100)
+        spilled = select_candidates(network, shot, track, CandidateRequest([0], 3))
+    cached = select_candidates(network, shot, track, CandidateRequest([0], 3), cache=cache)
 
     assert cache.statistics.hits == hits + 7
     for result in (spilled, cached):
@@ -86,22 +90,22 @@ def test_keys_on_disk_and_features_from_the_cache_change_nothing() -> None:
         assert torch.equal(result.dissimilarity, plain.dissimilarity)
 
 
-def test_keys_beyond_the_budget_lie_on_disk_until_they_are_no_longer_needed(tmp_path: Path) -> None:
-    key, shrinkage, selection = torch.rand(3, 2, 2), torch.rand(1, 2, 2), torch.rand(3, 2, 2)
+def test_keys_beyond_the_budget_lie_on_disk_until_they_are_no_longer_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    frames = [
+        (torch.rand(3, 2, 2), torch.rand(1, 2, 2), torch.rand(3, 2, 2, dtype=torch.float64))
+        for _ in range(3)
+    ]
 
-    with FrameKeys(4, 3, (2, 2), memory_bytes=10, directory=tmp_path) as keys:
-        assert keys.is_spilled
-        assert sum(f.stat().st_size for f in tmp_path.rglob("*.bin")) == 4 * 7 * 4 * 4
-        keys.put(2, key, shrinkage, selection)
-        for got, put in zip(keys.get(2), (key, shrinkage, selection), strict=True):
-            assert torch.equal(got, put)
-
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_disk_without_room_for_the_keys_is_refused_and_left_clean(tmp_path: Path) -> None:
-    with pytest.raises(CapacityError, match=r"the keys of all frames need \d+\.\d GiB in"):
-        FrameKeys(10**9, 64, (1000, 1000), memory_bytes=10, directory=tmp_path)
+    with FrameKeys(3, memory_bytes=150) as keys:
+        for place, maps in enumerate(frames):
+            keys.put(place, *maps)
+        assert keys.spilled_bytes == 2 * 7 * 4 * 4
+        for place, maps in enumerate(frames):
+            for got, put in zip(keys.get(place), maps, strict=True):
+                assert torch.equal(got, put.float())
 
     assert not list(tmp_path.iterdir())
 
@@ -125,9 +129,11 @@ def test_keys_are_computed_and_compared_in_full_float32(monkeypatch: pytest.Monk
     encode = module.ShotEncoder.encode
     monkeypatch.setattr(module.ShotEncoder, "encode", watched(encode))
     monkeypatch.setattr(module, "choose_frames", watched(module.choose_frames))
-    select_candidates(network, shot, track, [0], 2)
+    select_candidates(network, shot, track, CandidateRequest([0], 2))
     key = torch.rand(3, 8, 2, 3)
-    select_from_features(key, torch.ones(3, 1, 2, 3), key, torch.ones(3, 1, 4, 6), [0], 1)
+    select_from_features(
+        key, torch.ones(3, 1, 2, 3), key, torch.ones(3, 1, 4, 6), CandidateRequest([0], 1)
+    )
 
     assert seen == [True] * (7 + 1 + 1)
 
@@ -137,12 +143,12 @@ def test_padded_frames_weigh_their_objects_where_they_are() -> None:
     mask = torch.zeros(1, 40, 50, dtype=torch.bool)
     mask[0, :, 25:] = True
     network = tiny_network("xmem")
-    padding = network.encode(to_display(shot.frame(0), network.device)).padding
+    encoded = ShotEncoder(network, shot, SETTINGS).encode(0)
 
-    cells = module._padded_presence(mask[0].float(), shot.size, padding, (3, 4))
+    cells = module._padded_presence(mask[0].float(), encoded)
 
     # 50 columns, 7 of padding on each side: cells begin at columns -7, 9, 25, 41; 4 rows above
-    assert padding == (7, 7, 4, 4)
+    assert encoded.features.padding == (7, 7, 4, 4)
     assert cells.tolist() == [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
 
 
@@ -153,7 +159,11 @@ def test_of_a_long_shot_every_nth_frame_is_looked_at(monkeypatch: pytest.MonkeyP
 
     told: list[tuple[int, int]] = []
     result = select_candidates(
-        network, shot, track, [5], 2, progress=lambda done, total: told.append((done, total))
+        network,
+        shot,
+        track,
+        CandidateRequest([5], 2),
+        progress=lambda done, total: told.append((done, total)),
     )
 
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -167,12 +177,12 @@ def test_only_frames_of_the_track_are_proposed() -> None:
     network, shot = tiny_network("xmemlite-1"), make_shot(9)
     track = make_track(network, shot, annotate(shot, 4), frame_range=range(3, 7))
 
-    result = select_candidates(network, shot, track, [4], 9)
+    result = select_candidates(network, shot, track, CandidateRequest([4], 9))
 
     assert result.frame_indices == (3, 4, 5, 6)
     assert set(result.indices) <= {3, 5, 6}
     with pytest.raises(InputError, match="annotated frame 0 is not in the track"):
-        select_candidates(network, shot, track, [0], 2)
+        select_candidates(network, shot, track, CandidateRequest([0], 2))
 
 
 @pytest.mark.parametrize("annotated", [(0,), (3,), (2, 6)])
@@ -182,8 +192,10 @@ def test_uncertainty_weighs_the_scores(annotated: tuple[int, ...]) -> None:
     track = make_track(network, shot, annotations)
 
     uncertainty = frame_uncertainty(network, shot, track)
-    plain = select_candidates(network, shot, track, annotated, 1)
-    weighed = select_candidates(network, shot, track, annotated, 1, method="uncertainty")
+    plain = select_candidates(network, shot, track, CandidateRequest(annotated, 1))
+    weighed = select_candidates(
+        network, shot, track, CandidateRequest(annotated, 1, method="uncertainty")
+    )
 
     assert sorted(uncertainty) == list(range(7))
     assert all(0 <= u <= 1 for u in uncertainty.values())
@@ -215,13 +227,11 @@ def test_a_request_that_does_not_fit_the_shot_is_refused() -> None:
     track = make_track(network, shot, annotate(shot, 0))
 
     with pytest.raises(InputError, match="another clip: 7 frames of 48x32, while this clip has 6"):
-        select_candidates(network, make_shot(6), track, [0], 2)
+        select_candidates(network, make_shot(6), track, CandidateRequest([0], 2))
     with pytest.raises(InputError, match="another clip of the same length and size"):
-        select_candidates(network, make_shot(seed=1), track, [0], 2)
+        select_candidates(network, make_shot(seed=1), track, CandidateRequest([0], 2))
     with pytest.raises(InputError, match="9 frames were asked for, allowed is 1 to the clip's 7"):
-        select_candidates(network, shot, track, [0], 9)
-    with pytest.raises(InputError, match="method 'best' is unknown"):
-        select_candidates(network, shot, track, [0], 2, method="best")
+        select_candidates(network, shot, track, CandidateRequest([0], 9))
     empty = Track(track.shot, AnnotationSet(), SETTINGS, INFO)
     with pytest.raises(InputError, match="the track holds no object"):
-        select_candidates(network, shot, empty, [0], 2)
+        select_candidates(network, shot, empty, CandidateRequest([0], 2))

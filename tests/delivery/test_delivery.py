@@ -35,7 +35,7 @@ from xmempp_core.settings import PropagationSettings
 from xmempp_core.track.track import Track
 from xmempp_core.types import FrameSource
 
-DIRECTIONS = ("forward", "outward", "bidirectional")
+DIRECTIONS = ("forward", "outward", "bidirectional", "independent")
 SMALL = PropagationSettings(
     memorize_every=2,
     working_memory_max_frames=3,
@@ -167,6 +167,22 @@ def job_dying_at(job: Job, step: int) -> Job:
 
     dying.source = Frames()  # type: ignore[assignment]
     return dying
+
+
+def test_a_run_is_stopped_while_permanent_memory_fills(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot)
+    job.augment = ("blur",)
+    told: list[tuple[int, int]] = []
+    with pytest.raises(Interrupted, match="after 0 of 12 frames"):
+        deliver(
+            job.pass_(),
+            Delivery(tmp_path / "out"),
+            preparing=lambda *done: told.append(done),
+            should_stop=lambda: len(told) == 3,
+        )
+    assert told == [(1, 4), (2, 4), (3, 4)]
+    assert not (tmp_path / "out").exists()
+    assert len(job.deliver(tmp_path / "out", resume=True)) == FRAMES
 
 
 def test_a_finished_folder_is_left_alone_by_resume(shot: ShotOnDisk, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tolerances import OPERATION, assert_operation
 
+from xmempp_core.candidates.request import CandidateRequest
 from xmempp_core.candidates.select import select_from_features
 
 DATA = np.load(Path(__file__).parents[1] / "data" / "e_selection.npz")
@@ -24,11 +25,13 @@ def test_choices_and_dissimilarities_equal_the_recorded_ones(number: int) -> Non
         torch.from_numpy(DATA["shrinkages"]),
         torch.from_numpy(DATA["selections"]),
         torch.from_numpy(DATA[call["masks"]]).float(),
-        call["previous"],
-        call["k"],
-        alpha=call["alpha"],
-        min_mask_pixels=0,
-        min_mask_fraction=call["min_mask_presence_percent"] / 100,
+        CandidateRequest(
+            call["previous"],
+            call["k"],
+            alpha=call["alpha"],
+            min_mask_pixels=0,
+            min_mask_fraction=call["min_mask_presence_percent"] / 100,
+        ),
     )
 
     assert list(result.indices) == call["chosen"]

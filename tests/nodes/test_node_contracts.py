@@ -136,7 +136,7 @@ def test_the_widgets_of_propagate_have_the_defaults_and_choices_of_the_settings(
 
 
 def test_the_choices_of_candidates_and_augmentation_are_those_of_the_core():
-    from xmempp_core.candidates.select import CandidateMethod
+    from xmempp_core.candidates.request import CandidateMethod
     from xmempp_core.propagation.augment import SETS
 
     methods = {one["id"]: one for one in OURS["XMemPPSelectCandidates"]["inputs"]}["method"]

@@ -61,10 +61,7 @@ def test_coverage_tells_what_the_moved_picture_left_open(name: str) -> None:
     frame, masks = drawn_frame()
 
     (got,) = augment_annotation([name], frame, masks)
-    (kept,) = augment_annotation([name], frame, masks, outside="kept")
 
-    assert kept.coverage is None
-    assert torch.equal(kept.frame, got.frame)
     black = (got.frame == 0).all(-1)
     if name == "zoom_in":
         assert got.coverage is None
@@ -117,5 +114,3 @@ def test_wrong_names_and_shapes_are_refused() -> None:
         augment_annotation(["blur"], frame, masks[:, :-1])
     with pytest.raises(ShapeError, match="frame to augment"):
         augment_annotation(["blur"], frame[..., 0], masks)
-    with pytest.raises(InputError, match="outside is 'black'"):
-        augment_annotation(["blur"], frame, masks, outside="black")

@@ -25,7 +25,7 @@ from xmempp_core.settings import PropagationSettings
 from xmempp_core.track.segmentation import Segmentation
 from xmempp_core.types import Network
 
-DIRECTIONS = ("forward", "outward", "bidirectional")
+DIRECTIONS = ("forward", "outward", "bidirectional", "independent")
 SMALL = PropagationSettings(
     memorize_every=2,
     working_memory_max_frames=3,

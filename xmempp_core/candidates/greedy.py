@@ -14,7 +14,6 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..errors import InputError
 from .dissimilarity import FrameRows, dissimilarity
 
 Compare = Callable[[int, int], float]
@@ -24,7 +23,7 @@ _ROWS_KEPT = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class GreedyChoice:
     """The frames chosen, in order, and what was known about all frames in each round."""
 
     indices: tuple[int, ...]
@@ -40,18 +39,18 @@ def choose_frames(
     rows: Callable[[int], FrameRows],
     proposable: Sequence[bool],
     annotated: Sequence[int],
-    k: int,
+    count: int,
     weights: Sequence[float] | None = None,
-) -> Choice:
+) -> GreedyChoice:
     """The greedy choice among frames by their dissimilarity; see `choose_greedily`.
 
     Args:
         rows: gives the rows of a frame.
-        proposable, annotated, k, weights: as for `choose_greedily`.
+        proposable, annotated, count, weights: as for `choose_greedily`.
     """
     at_hand = lru_cache(_ROWS_KEPT)(rows)
     return choose_greedily(
-        lambda i, j: dissimilarity(at_hand(i), at_hand(j)), proposable, annotated, k, weights
+        lambda i, j: dissimilarity(at_hand(i), at_hand(j)), proposable, annotated, count, weights
     )
 
 
@@ -59,10 +58,10 @@ def choose_greedily(
     compare: Compare,
     proposable: Sequence[bool],
     annotated: Sequence[int],
-    k: int,
+    count: int,
     weights: Sequence[float] | None = None,
-) -> Choice:
-    """Up to `k` frames, each the one with the highest score against all chosen before it.
+) -> GreedyChoice:
+    """Up to `count` frames, each the one with the highest score against all chosen before it.
 
     The score of frame j is `weights[j]` times the minimum of compare(i, j) over the annotated and
     chosen frames i. Ties go to the lowest index; where the best score is 0 the choice ends.
@@ -71,14 +70,14 @@ def choose_greedily(
         compare: dissimilarity of a chosen frame i and a frame j, at least 0.
         proposable: for each of N frames whether it may be chosen.
         annotated: frames that count as chosen from the start, at least one.
-        k: how many frames to choose.
+        count: how many frames to choose.
         weights: (N) at least 0; None = all 1.
     """
     bounds = _Bounds(compare, proposable, annotated, weights)
     picked: list[int] = []
     scores: list[float] = []
     values, exact = [], []
-    for _ in range(k):
+    for _ in range(count):
         best, score = bounds.best()
         values.append(bounds.values.copy())
         exact.append(bounds.exact())
@@ -88,7 +87,7 @@ def choose_greedily(
         scores.append(score)
         bounds.choose(best)
     table = torch.tensor(values, dtype=torch.float64)
-    return Choice(tuple(picked), tuple(scores), table, torch.tensor(exact))
+    return GreedyChoice(tuple(picked), tuple(scores), table, torch.tensor(exact))
 
 
 class _Bounds:
@@ -144,11 +143,3 @@ class _Bounds:
             if self.values[j] > 0:
                 self.values[j] = min(self.values[j], self._compare(i, j))
         self._compared[j] = len(self._chosen)
-
-
-def check_count(frame_count: int, k: int) -> None:
-    """Raises InputError where more frames are asked for than the clip has, or none."""
-    if not 1 <= k <= frame_count:
-        raise InputError(
-            f"{k} frames were asked for, allowed is 1 to the clip's {frame_count}; ask for fewer"
-        )

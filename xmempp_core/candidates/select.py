@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError, ShapeError
-from ..propagation.encoding import ShotEncoder
+from ..propagation.encoding import EncodedFrame, ShotEncoder
 from ..propagation.feature_cache import FeatureCache
 from ..resize import pad, resize_masks
 from ..runtime import full_float32
 from ..track.track import Track
-from ..types import STRIDE, FrameSource, Network, Padding, Size
+from ..types import FrameSource, Network
 from .dissimilarity import FrameRows, composite_key, presence_of_cells, rows_of
-from .greedy import Choice, check_count, choose_frames
+from .greedy import GreedyChoice, choose_frames
 from .key_store import FrameKeys
+from .request import CandidateRequest
 from .uncertainty import frame_uncertainty
-
-CandidateMethod = Literal["algorithm1", "uncertainty"]
 
 FOREGROUND = 0.5
 """Presence above which a pixel belongs to an object."""
@@ -56,13 +54,9 @@ def select_from_features(
     shrinkage: Tensor,
     selection: Tensor,
     presence: Tensor,
-    annotated: Iterable[int],
-    k: int,
-    alpha: float = 0.5,
-    min_mask_pixels: int = 9,
-    min_mask_fraction: float = 0.0,
+    request: CandidateRequest,
 ) -> Candidates:
-    """Up to `k` frames to annotate next, from features at hand (XMem++, Algorithm 1).
+    """Frames to annotate next, from features at hand (XMem++, Algorithm 1).
 
     Args:
         key: (N, CK, h, w).
@@ -70,115 +64,95 @@ def select_from_features(
         selection: (N, CK, h, w), 0..1.
         presence: (N, C, H, W) float 0..1 of C objects, weighed as it is; label maps become
             one-hot first.
-        annotated: frames annotated already, at least one; always compared against.
-        k: number of frames to propose, 1..N.
-        alpha: how much the objects count against the whole picture, 0..1.
-        min_mask_pixels: pixels above 0.5 that a frame must have to be proposed.
-        min_mask_fraction: the same as a fraction 0..1 of the H * W pixels; the larger one counts.
+        request: what is asked for.
 
     Returns:
-        Fewer than `k` where nothing different is left; a frame is never proposed twice.
+        Fewer than asked for where nothing different is left; a frame is never proposed twice.
 
     Raises:
-        InputError: k, alpha, a minimum or an annotated frame is out of range, or the presence is
-            of whole numbers.
+        InputError: the request does not fit the frames, or the presence is of whole numbers.
         ShapeError: the tensors are not of the same frames.
     """
     _check_features(key, shrinkage, selection, presence)
-    annotated = _check_request(key.shape[0], annotated, k, alpha)
-    minimum = _minimum_pixels(presence[0, 0].numel(), min_mask_pixels, min_mask_fraction)
+    request.check(key.shape[0])
+    minimum = request.minimum_pixels(presence[0, 0].numel())
     strongest = [one.amax(0) for one in presence]
     proposable = [_has_object(one, minimum) for one in strongest]
     height, width = key.shape[-2:]
 
     def rows(j: int) -> FrameRows:
         cells = presence_of_cells(strongest[j], height, width).to(key.device)
-        return rows_of(composite_key(key[j].float(), cells, alpha), shrinkage[j], selection[j])
+        composite = composite_key(key[j].float(), cells, request.alpha)
+        return rows_of(composite, shrinkage[j], selection[j])
 
     with full_float32(key.device):
-        choice = choose_frames(rows, proposable, annotated, k)
+        choice = choose_frames(rows, proposable, request.annotated, request.count)
     return _candidates(choice, range(key.shape[0]))
 
 
 @torch.no_grad()
 def select_candidates(
-    model: Network,
-    frames: FrameSource,
+    network: Network,
+    source: FrameSource,
     track: Track,
-    annotated: Iterable[int],
-    k: int,
-    alpha: float = 0.5,
-    min_mask_pixels: int = 9,
-    min_mask_fraction: float = 0.0,
-    cache: FeatureCache | None = None,
+    request: CandidateRequest,
     *,
-    method: CandidateMethod = "algorithm1",
-    key_bytes: int = KEY_BYTES,
+    cache: FeatureCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Candidates:
-    """Up to `k` frames of a shot to annotate next, from its latest track.
+    """Frames of a shot to annotate next, from its latest track.
 
     Args:
-        model: the network whose keys are compared.
-        frames: the shot.
+        network: its keys are compared.
+        source: the shot.
         track: what the annotations gave so far; its probabilities say where the objects are, and
             only frames that it holds are proposed.
-        annotated: frames annotated already, at least one, each in the track.
-        k: number of frames to propose.
-        alpha: how much the objects count against the whole picture, 0..1.
-        min_mask_pixels: pixels of an object that a frame must have to be proposed.
-        min_mask_fraction: the same as a fraction 0..1 of the picture; the larger one counts.
+        request: what is asked for; its annotated frames are in the track.
         cache: features of the pass that made the track.
-        method: "algorithm1" as in the paper, or "uncertainty": scores are multiplied by
-            `frame_uncertainty`, which costs one more pass.
-        key_bytes: host memory for keys; beyond it they lie in a file on disk.
         progress: called after each frame that was looked at, with frames done and frames in all.
 
     Returns:
-        Fewer than `k` where nothing different is left. Above 4,000 frames every n-th frame is
-        looked at, as `frame_step` says; annotated ones always are.
+        Fewer than asked for where nothing different is left. Above 4,000 frames every n-th frame
+        is looked at, as `frame_step` says; annotated ones always are.
 
     Raises:
-        InputError: the request is out of range, or the track is of another clip or has no object.
+        InputError: the request does not fit the shot, or the track is of another clip or has no
+            object, or the cache belongs to something else.
     """
-    if method not in get_args(CandidateMethod):
-        raise InputError(f"method {method!r} is unknown; use algorithm1 or uncertainty")
-    _check_track(track, frames)
-    annotated = _check_request(len(frames), annotated, k, alpha)
-    _check_held(annotated, track)
-    minimum = _minimum_pixels(math.prod(frames.size), min_mask_pixels, min_mask_fraction)
+    _check_track(track, source)
+    request.check(len(source))
+    _check_held(request.annotated, track)
+    minimum = request.minimum_pixels(math.prod(source.size))
     step = -(-len(track) // MAX_FRAMES)
-    looked_at = sorted({*track.frame_indices[::step], *annotated})
+    looked_at = sorted({*track.frame_indices[::step], *request.annotated})
     weights = None
-    if method == "uncertainty":
-        uncertainty = frame_uncertainty(model, frames, track, cache)
+    if request.method == "uncertainty":
+        uncertainty = frame_uncertainty(network, source, track, cache)
         weights = [uncertainty[i] for i in looked_at]
-    encoder = ShotEncoder(model, frames, track.settings, cache)
-    cells = (-(-encoder.size.height // STRIDE), -(-encoder.size.width // STRIDE))
     with (
-        full_float32(model.device),
-        FrameKeys(len(looked_at), model.key_channels, cells, memory_bytes=key_bytes) as keys,
+        full_float32(network.device),
+        FrameKeys(network.key_channels, memory_bytes=KEY_BYTES) as keys,
     ):
         proposable = []
-        for position, index in enumerate(looked_at):
-            features = encoder.encode(index).features
+        encoder = ShotEncoder(network, source, track.settings, cache)
+        for place, index in enumerate(looked_at):
             strongest = track.probabilities(index)[1:].amax(0)
             proposable.append(_has_object(strongest, minimum))
-            presence = _padded_presence(strongest, encoder.size, features.padding, cells)
-            composite = composite_key(features.key.float().cpu(), presence, alpha)
-            keys.put(position, composite, features.shrinkage, features.selection)
+            keys.put(place, *_weighed_keys(encoder.encode(index), strongest, request.alpha))
             if progress is not None:
-                progress(position + 1, len(looked_at))
+                progress(place + 1, len(looked_at))
 
-        def rows(position: int) -> FrameRows:
-            return rows_of(*(part.to(model.device) for part in keys.get(position)))
+        def rows(place: int) -> FrameRows:
+            return rows_of(*(part.to(network.device) for part in keys.get(place)))
 
-        positions = [looked_at.index(i) for i in annotated]
-        choice = choose_frames(rows, proposable, positions, k, weights)
+        places = [looked_at.index(i) for i in request.annotated]
+        choice = choose_frames(rows, proposable, places, request.count, weights)
     return _candidates(choice, looked_at, step)
 
 
-def _candidates(choice: Choice, frame_indices: Sequence[int], frame_step: int = 1) -> Candidates:
+def _candidates(
+    choice: GreedyChoice, frame_indices: Sequence[int], frame_step: int = 1
+) -> Candidates:
     """A choice among the frames that were looked at, in positions of the shot."""
     return Candidates(
         tuple(frame_indices[j] for j in choice.indices),
@@ -195,44 +169,20 @@ def _has_object(strongest: Tensor, minimum: int) -> bool:
     return int((strongest > FOREGROUND).sum()) >= minimum
 
 
-def _padded_presence(
-    strongest: Tensor, size: Size, padding: Padding, cells: tuple[int, int]
-) -> Tensor:
+def _weighed_keys(
+    encoded: EncodedFrame, strongest: Tensor, alpha: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Composite key, shrinkage and selection of a frame whose presence is (H, W)."""
+    features, presence = encoded.features, _padded_presence(strongest, encoded)
+    composite = composite_key(features.key.float().cpu(), presence, alpha)
+    return composite, features.shrinkage, features.selection
+
+
+def _padded_presence(strongest: Tensor, encoded: EncodedFrame) -> Tensor:
     """(h, w) presence at the cells of the padded frame, from (H, W) at source resolution."""
-    return presence_of_cells(pad(resize_masks(strongest[None], size)[0], padding), *cells)
-
-
-def _minimum_pixels(picture_pixels: int, min_mask_pixels: int, min_mask_fraction: float) -> int:
-    """Pixels of an object that a proposable frame has at least.
-
-    Raises:
-        InputError: a minimum is out of range.
-    """
-    if not 0 <= min_mask_fraction <= 1:
-        raise InputError(
-            f"min_mask_fraction is {min_mask_fraction}, allowed is 0 to 1; 0.0025 is 0.25 %"
-        )
-    if min_mask_pixels < 0:
-        raise InputError(f"min_mask_pixels is {min_mask_pixels}, allowed is 0 and up")
-    return max(min_mask_pixels, math.ceil(min_mask_fraction * picture_pixels - 1e-9))
-
-
-def _check_request(
-    frame_count: int, annotated: Iterable[int], k: int, alpha: float
-) -> tuple[int, ...]:
-    """The annotated frames, ascending, if the request can be met; raises InputError otherwise."""
-    check_count(frame_count, k)
-    if not 0 <= alpha <= 1:
-        raise InputError(f"alpha is {alpha}, allowed is 0 (whole picture) to 1 (objects alone)")
-    indices = tuple(sorted(set(annotated)))
-    if not indices:
-        raise InputError("no frame is annotated; annotate one frame before asking for the next")
-    if indices[0] < 0 or indices[-1] >= frame_count:
-        wrong = indices[0] if indices[0] < 0 else indices[-1]
-        raise InputError(
-            f"annotated frame {wrong} is outside the clip; its frames are 0 to {frame_count - 1}"
-        )
-    return indices
+    features = encoded.features
+    padded = pad(resize_masks(strongest[None], encoded.size)[0], features.padding)
+    return presence_of_cells(padded, *features.key.shape[1:])
 
 
 def _check_features(key: Tensor, shrinkage: Tensor, selection: Tensor, presence: Tensor) -> None:
@@ -255,13 +205,13 @@ def _check_features(key: Tensor, shrinkage: Tensor, selection: Tensor, presence:
         )
 
 
-def _check_track(track: Track, frames: FrameSource) -> None:
-    if track.size != frames.size or len(track.frame_names) != len(frames):
+def _check_track(track: Track, source: FrameSource) -> None:
+    if track.size != source.size or len(track.frame_names) != len(source):
         raise InputError(
             f"the track is of another clip: {len(track.frame_names)} frames of {track.size}, "
-            f"while this clip has {len(frames)} of {frames.size}; give the track of this clip"
+            f"while this clip has {len(source)} of {source.size}; give the track of this clip"
         )
-    if track.shot.fingerprint != frames.fingerprint:
+    if track.shot.fingerprint != source.fingerprint:
         raise InputError(
             "the track is of another clip of the same length and size; give the track of this clip"
         )

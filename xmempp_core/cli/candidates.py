@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 from ..annotations import AnnotationSet
 from ..atomic import replacing
-from ..candidates.select import CandidateMethod, Candidates, select_candidates
+from ..candidates.request import CandidateMethod, CandidateRequest
+from ..candidates.select import Candidates, select_candidates
 from ..delivery.output_folder import OutputFolder, open_output
 from ..formats.annotations.folder import load_annotations
 from ..formats.frames.open import open_frames
@@ -89,6 +90,14 @@ def run_candidates(options: argparse.Namespace) -> int:
     source = open_frames(options.frames, input_colorspace=options.input_colorspace)
     annotations = load_annotations(options.annotations, source)
     track = load_track(options.track)
+    request = CandidateRequest(
+        annotations.frame_indices,
+        options.count,
+        alpha=options.alpha,
+        min_mask_pixels=options.min_mask_pixels,
+        min_mask_fraction=options.min_mask_fraction,
+        method=options.method,
+    )
     network = load_model(options.model, runtime)
     if network.info.sha256 != track.model.sha256:
         logger.info("the track was made with model %s, not this one", track.model.name)
@@ -96,18 +105,7 @@ def run_candidates(options: argparse.Namespace) -> int:
         open_output(options.output, overwrite=options.overwrite, resume=False) as output,
         shown_progress("candidates", quiet=options.quiet) as progress,
     ):
-        result = select_candidates(
-            network,
-            source,
-            track,
-            annotations.frame_indices,
-            options.count,
-            options.alpha,
-            options.min_mask_pixels,
-            options.min_mask_fraction,
-            method=options.method,
-            progress=progress,
-        )
+        result = select_candidates(network, source, track, request, progress=progress)
         content = _content(options, result, source, annotations)
         _write(output, content, result, source, track)
     _report(options, content, result)

@@ -29,28 +29,47 @@ def shown_progress(label: str, *, unit: str = "frame", quiet: bool = False) -> I
     if quiet:
         yield lambda done, total: None
     elif sys.stderr.isatty():
-        with tqdm(desc=label, unit=unit, file=sys.stderr) as bar:
-            yield lambda done, total: _move_bar(bar, done, total)
+        bar = _Bar(label, unit)
+        try:
+            yield bar
+        finally:
+            bar.close()
     else:
         yield _LinePrinter(label, unit)
 
 
-def _move_bar(bar: tqdm, done: int, total: int) -> None:
-    bar.total = total
-    if not bar.n:  # a resumed run counts its speed from where it started
-        bar.initial = bar.n = done - 1
-    bar.update(done - bar.n)
+class _Bar:
+    """A bar that is shown from the first call on."""
+
+    def __init__(self, label: str, unit: str) -> None:
+        self._label, self._unit = label, unit
+        self._bar: tqdm | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._bar is None:  # a resumed run counts its speed from where it started
+            start = {"total": total, "initial": done - 1}
+            self._bar = tqdm(desc=self._label, unit=self._unit, file=sys.stderr, **start)
+        self._bar.update(done - self._bar.n)
+        if done == total:
+            self.close()
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
 
 
 class _LinePrinter:
-    """Prints how far a run is, every 10 seconds and at its end."""
+    """Prints how far a run is, every 10 seconds and at the end of one that takes longer."""
 
     def __init__(self, label: str, unit: str) -> None:
         self._label, self._unit = label, unit
         self._next = time.monotonic() + LINE_EVERY_SECONDS
+        self._is_long = False
 
     def __call__(self, done: int, total: int) -> None:
-        if done == total or time.monotonic() >= self._next:
+        if (done == total and self._is_long) or time.monotonic() >= self._next:
+            self._is_long = True
             print(f"{self._label}: {done} of {total} {self._unit}s", file=sys.stderr, flush=True)
             self._next = time.monotonic() + LINE_EVERY_SECONDS
 

@@ -165,9 +165,13 @@ def run_propagate(options: argparse.Namespace) -> int:
         network, source, annotations, settings, frame_range=frame_range, augment=augment
     )
     start = time.monotonic()
-    with shown_progress("propagate", quiet=options.quiet) as progress, stop_request() as stop:
+    with (
+        shown_progress("annotations", unit="picture", quiet=options.quiet) as preparing,
+        shown_progress("propagate", quiet=options.quiet) as progress,
+        stop_request() as stop,
+    ):
         counter = Counter(progress)
-        track = deliver(pass_, delivery, progress=counter, should_stop=stop)
+        track = deliver(pass_, delivery, preparing=preparing, progress=counter, should_stop=stop)
     seconds = time.monotonic() - start
     _report(options, track, counter.count / seconds, seconds, peak_memory_bytes(runtime.device))
     return 0

@@ -67,6 +67,7 @@ def deliver(
     pass_: Propagation,
     delivery: Delivery,
     *,
+    preparing: Callable[[int, int], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Track:
@@ -75,9 +76,11 @@ def deliver(
     Args:
         pass_: not yet iterated.
         delivery: where to and what.
+        preparing: called after every annotated picture or augmentation that enters permanent
+            memory, with pictures done and pictures in all.
         progress: called after every computed frame with frames done and frames to compute in all;
             "bidirectional" computes frames twice.
-        should_stop: asked between two frames; true saves the state and raises Interrupted.
+        should_stop: asked between two of either; true saves the state and raises Interrupted.
 
     Raises:
         Interrupted: `should_stop` said so.
@@ -100,6 +103,11 @@ def deliver(
         pass_.keep_backward_in(folder.backward_results)
         identity = _load_unfinished(pass_, track, folder, identity)
         folder.begin(identity.facts)
+        for prepared in pass_.prepare():
+            if preparing is not None:
+                preparing(*prepared)
+            if should_stop():
+                raise Interrupted(pass_.steps_done, total, delivery.output)
         with closing(_checkpointed(pass_, track, folder, delivery)) as frames:
             for _ in frames:
                 if progress is not None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..annotations import AnnotationSet
-from ..candidates.greedy import check_count
+from ..candidates.request import check_count
 from ..errors import InputError
 from ..types import FrameSource
 from .metrics import Labels

@@ -14,7 +14,8 @@ import torch
 
 from ..annotations import AnnotationSet
 from ..atomic import write_bytes
-from ..candidates.select import CandidateMethod, select_candidates
+from ..candidates.request import CandidateMethod, CandidateRequest
+from ..candidates.select import select_candidates
 from ..errors import FormatError
 from ..formats.frames.open import open_frames
 from ..network.lite import XMemLite
@@ -121,8 +122,9 @@ class ClipPasses:
         if known is None:
             track = self._track(self.clip.annotations([annotated]))
             start = time.perf_counter()
+            request = CandidateRequest([annotated], k, method=method)
             result = select_candidates(
-                self._network, self._source, track, [annotated], k, cache=self._cache, method=method
+                self._network, self._source, track, request, cache=self._cache
             )
             seconds = time.perf_counter() - start
             known = {"frames": self._annotatable(result.indices, annotated), "seconds": seconds}

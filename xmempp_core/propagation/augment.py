@@ -6,10 +6,9 @@ border is not background: its coverage says which pixels come from the picture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,8 +17,6 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as V
 
 from ..errors import InputError, ShapeError
-
-Outside = Literal["excluded", "kept"]
 
 _CROP_MARGIN = 0.25
 """Margin of a crop around the objects on each side, in parts of their rectangle's side."""
@@ -108,43 +105,35 @@ def check_augmentations(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in AUGMENTATIONS if name in asked)
 
 
-def augment_annotation(
-    names: Iterable[str], frame: Tensor, masks: Tensor, *, outside: Outside = "excluded"
-) -> list[Augmented]:
-    """The annotated frame in each of the looks asked for, in memory order.
+def augment_annotation(names: Iterable[str], frame: Tensor, masks: Tensor) -> Iterator[Augmented]:
+    """The annotated frame in each of the looks asked for, in memory order, one at a time.
 
     Args:
         names: kinds from AUGMENTATIONS.
         frame: (H, W, 3) RGB, uint8, or float display values 0..1, which are rounded to 8 bits.
         masks: (N, H, W) bool.
-        outside: "excluded" tells by `coverage` which pixels the moved picture left open;
-            "kept" makes them black background without a word, as the paper's program does.
 
     Raises:
         InputError: a name is unknown.
         ShapeError: frame and masks are not of one size.
     """
     kinds = check_augmentations(names)
-    if outside not in ("excluded", "kept"):
-        raise InputError(f"outside is {outside!r}, allowed is excluded or kept")
     if frame.ndim != 3 or frame.shape[2] != 3:
         raise ShapeError("frame to augment", "(H, W, 3)", tuple(frame.shape))
     if masks.ndim != 3 or masks.shape[1:] != frame.shape[:2]:
         height, width = frame.shape[:2]
         raise ShapeError("masks to augment", f"(N, {height}, {width})", tuple(masks.shape))
     picture = tv_tensors.Image(_bytes_of(frame).permute(2, 0, 1))
-    return [_augmented(name, picture, tv_tensors.Mask(masks), outside) for name in kinds]
+    return (_augmented(name, picture, tv_tensors.Mask(masks)) for name in kinds)
 
 
-def _augmented(
-    name: str, picture: tv_tensors.Image, masks: tv_tensors.Mask, outside: Outside
-) -> Augmented:
+def _augmented(name: str, picture: tv_tensors.Image, masks: tv_tensors.Mask) -> Augmented:
     covered = None
     if name in _MOVES:
         move = _MOVES[name]
         inside = tv_tensors.Mask(torch.ones_like(masks[:1] if len(masks) else picture[:1]))
         picture, masks, inside = (_moved(part, move) for part in (picture, masks, inside))
-        if outside == "excluded" and not bool(inside.all()):
+        if not bool(inside.all()):
             covered = inside[0].as_subclass(Tensor).float()
     elif name == "crop":
         box = _crop_box(masks)
