@@ -102,7 +102,9 @@ def test_a_pass_stopped_anywhere_and_resumed_writes_the_same_bytes(
     job.deliver(tmp_path / "whole", mattes=PNG, probabilities=True)
     whole = files_below(tmp_path / "whole")
     assert len([name for name in whole if name.startswith("masks/")]) == FRAMES
-    for stop in (1, job.first_consolidation(), job.pass_().step_count - 1):
+    # Alone, a frame has no memory that could be consolidated.
+    middle = 6 if direction == "independent" else job.first_consolidation()
+    for stop in (1, middle, job.pass_().step_count - 1):
         output = tmp_path / f"stopped-{stop}"
         with pytest.raises(Interrupted):
             job.deliver(output, stop_after=stop, mattes=PNG, probabilities=True)
