@@ -60,9 +60,6 @@ class SpillStore:
         self.spilled_bytes = 0
         """Bytes on disk."""
 
-    def __contains__(self, name: Hashable) -> bool:
-        return name in self._held or name in self._spilled
-
     def has_room(self, size_bytes: int) -> bool:
         """Whether a piece of this size fits in one of the budgets."""
         on_disk = self._disk_bytes is None or self.spilled_bytes + size_bytes <= self._disk_bytes

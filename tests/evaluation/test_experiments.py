@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,13 @@ from tiny import tiny_network
 
 from xmempp_core.errors import FormatError, InputError
 from xmempp_core.evaluation.datasets import Clip, open_dataset
-from xmempp_core.evaluation.experiments import EXPERIMENTS, XMEMPP, Plan, run_experiments
+from xmempp_core.evaluation.experiments import (
+    EXPERIMENTS,
+    XMEM,
+    XMEMPP,
+    Plan,
+    run_experiments,
+)
 from xmempp_core.evaluation.metrics import mean_score, score_frames
 from xmempp_core.evaluation.passes import ClipPasses
 from xmempp_core.formats.annotations.label_maps import write_label_map
@@ -63,6 +70,17 @@ def test_a_pass_scores_what_the_measures_say_of_its_label_maps(network, clips, t
     assert (got.j, got.f) == (expected.j, expected.f)
     assert 0 < got.jf < 1
     assert got.seconds > 0
+
+
+@pytest.mark.parametrize("direction", ["bidirectional", "independent"])
+def test_the_original_memory_goes_outward_where_it_cannot_go_as_asked(
+    network, clips, tmp_path, direction
+) -> None:
+    asked = replace(SETTINGS, direction=direction)
+    got = ClipPasses(network, clips[0], asked, tmp_path / "a.json", {}).score(XMEM, [0, 4])
+    outward = replace(SETTINGS, direction="outward")
+    plain = ClipPasses(network, clips[0], outward, tmp_path / "b.json", {}).score(XMEM, [0, 4])
+    assert (got.j, got.f) == (plain.j, plain.f)
 
 
 def test_all_experiments_write_tables_and_plots_and_share_their_passes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -194,6 +196,31 @@ def test_reading_in_rounds_equals_reading_at_once(monkeypatch: pytest.MonkeyPatc
     rounds = bank.recall(query, OBJECTS, 4)
     torch.testing.assert_close(rounds.readout, whole.readout)
     torch.testing.assert_close(rounds.usage, whole.usage)
+
+
+def test_channels_are_rearranged_with_their_values() -> None:
+    generator = torch.Generator().manual_seed(9)
+    bank = MemoryBank(OBJECTS, LIMITS)
+    tokens = random_tokens(generator, [0, 2])
+    bank.add_permanent(EntryId(3), tokens)
+    bank.add_working(random_tokens(generator, [0, 1, 2]))
+    moved = bank.rearranged([2, None, 0, 1])
+    assert moved.permanent_entries == bank.permanent_entries
+    assert moved.counts.working == 0
+    for name in ("values", "valid", "coverage"):
+        new, old = moved.view(name, "permanent"), bank.view(name, "permanent")
+        assert torch.equal(new[[0, 2, 3]], old[[2, 0, 1]])
+        assert not new[1].any()
+    assert torch.equal(moved.view("rows", "permanent"), bank.view("rows", "permanent"))
+
+
+def test_buffers_hold_little_more_than_what_is_read() -> None:
+    generator = torch.Generator().manual_seed(10)
+    bank = MemoryBank(OBJECTS, replace(LIMITS, long_term_memory=False))
+    for _ in range(60):
+        bank.add_working(random_tokens(generator, [0]))
+    held = bank.view("values", "working").untyped_storage().nbytes()
+    assert held <= 1.15 * 60 * CELLS * OBJECTS * CV * 4
 
 
 def test_a_saved_bank_is_restored_byte_for_byte() -> None:

@@ -60,7 +60,6 @@ def test_results_are_the_same_with_and_without_a_cache(
     for _ in range(2):
         assert torch.equal(result(network, source, annotations, cache), plain)
     assert cache.statistics.hits > 0
-    assert 0 < cache.statistics.hit_rate < 1
 
 
 def test_a_second_pass_with_one_more_annotation_encodes_nothing(network: Network) -> None:

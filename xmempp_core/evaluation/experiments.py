@@ -35,6 +35,7 @@ CURVES = (
     Method("XMem++, augmented", {}, _BEST3),
     Method("XMem++, no working memory", {"working_memory": False}),
     Method("XMem++, no working memory, augmented", {"working_memory": False}, _BEST3),
+    Method("XMem++, each frame alone", {"direction": "independent"}),
     Method("nearest mask", {}, baseline="copy"),
     Method("optical flow", {}, baseline="flow"),
 )

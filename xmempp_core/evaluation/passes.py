@@ -168,7 +168,7 @@ class ClipPasses:
             return dict(nearest_masks(annotations, len(self.clip)))
         if method.baseline == "flow":
             return dict(flow_masks(self._source, annotations))
-        settings = replace(self._settings, **method.changes)
+        settings = _changed(self._settings, method)
         passed = propagate(
             self._network,
             self._source,
@@ -187,6 +187,14 @@ class ClipPasses:
     def _keep(self, kind: str, key: str, value: dict[str, Any]) -> None:
         self._content[kind][key] = value
         write_bytes(self._path, json.dumps(self._content, indent=1).encode())
+
+
+def _changed(settings: PropagationSettings, method: Method) -> PropagationSettings:
+    """The settings of a method; the original memory goes "outward" where it cannot go as asked."""
+    changes = dict(method.changes)
+    if changes.get("memory") == "xmem" and settings.direction not in ("forward", "outward"):
+        changes["direction"] = "outward"
+    return replace(settings, **changes)
 
 
 def _read(path: Path, run: dict[str, Any]) -> dict[str, Any]:

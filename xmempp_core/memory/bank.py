@@ -28,6 +28,7 @@ from ..network.ops import (
 from ..settings import PropagationSettings
 from ..types import Features
 from .buffers import TokenBuffers
+from .groups import ReadingGroup, reading_groups
 from .tokens import Tokens, potentiate
 
 # Aggregation leaves 1e-7 of an empty mask.
@@ -74,6 +75,7 @@ class MemoryBank:
         self._working_count = 0
         self._buffers = TokenBuffers()
         self._similarity = torch.empty(0)
+        self._found_groups: dict[int, list[ReadingGroup]] = {}
 
     # ---- what is held
 
@@ -120,6 +122,7 @@ class MemoryBank:
         place = bisect.bisect(self._entries, entry)
         position = sum(self._entry_tokens[:place])
         self._buffers.splice(position, position, tokens)
+        self._found_groups.clear()
         self._entries.insert(place, entry)
         self._entry_tokens.insert(place, tokens.key.shape[0])
 
@@ -155,16 +158,19 @@ class MemoryBank:
         stop = position + self._entry_tokens[place]
         self._buffers.keep(position, stop, torch.zeros(stop - position, dtype=torch.bool))
         del self._entries[place], self._entry_tokens[place]
+        self._found_groups.clear()
 
     def add_working(self, tokens: Tokens) -> None:
         """Appends a memorized frame to working memory."""
         self._buffers.splice(len(self._buffers), len(self._buffers), tokens)
         self._working_count += tokens.key.shape[0]
+        self._found_groups.clear()
 
     def clear_temporary(self) -> None:
         """Empties working and long-term memory; permanent memory stays."""
         self._buffers.cut(self.counts.permanent)
         self._long_count = self._working_count = 0
+        self._found_groups.clear()
 
     def count_usage(self, usage: Tensor) -> None:
         """Counts one read-out: `usage` (L,) from `recall`.
@@ -189,6 +195,7 @@ class MemoryBank:
             return
         self._evict()
         self._consolidate(settings.working_memory_min_frames * cells)
+        self._found_groups.clear()
 
     # ---- reading
 
@@ -207,9 +214,9 @@ class MemoryBank:
         groups = self._groups(object_count)
         for rows in self._rounds(key.shape[0], top_k):
             similarities = self._similarities(key[rows], selection[rows])
-            for number, channels in enumerate(groups):
-                affinity = self._affinity(similarities, channels[0], top_k)
-                for channel in channels:
+            for number, group in enumerate(groups):
+                affinity = self._affinity(similarities, group, top_k)
+                for channel in group.channels:
                     result[channel, rows] = readout(affinity, values[channel])
                 if number == 0:
                     usage += aggregate_usage(affinity, len(self._buffers))
@@ -242,27 +249,24 @@ class MemoryBank:
     def _absent_tokens(self, channel: int) -> Tensor:
         """(L,) bool over permanent memory: tokens of the entries where the object is absent."""
         coverage = self.view("coverage", "permanent")[channel].split(self._entry_tokens)
-        valid = self.view("valid", "permanent")[channel].split(self._entry_tokens)
+        valid = self.view("valid", "permanent")[channel].to(self._buffers.view("rows").device)
         # An augmentation can move the object out of the picture; that declares nothing.
         declared: dict[int, Tensor] = {}
         absent = []
-        for entry, c, v in zip(self._entries, coverage, valid, strict=True):
+        for entry, c, v in zip(
+            self._entries, coverage, valid.split(self._entry_tokens), strict=True
+        ):
             empty = (c < ABSENT_COVERAGE).all()
             absent.append(v & declared.setdefault(entry.frame_index, empty))
         return torch.cat(absent)
 
-    def _groups(self, object_count: int) -> list[list[int]]:
-        """Channels that read the same tokens, in order of their first channel."""
-        valid = self._buffers.view("valid")
-        groups: list[list[int]] = []
-        for channel in range(object_count):
-            for group in groups:
-                if torch.equal(valid[group[0]], valid[channel]):
-                    group.append(channel)
-                    break
-            else:
-                groups.append([channel])
-        return groups
+    def _groups(self, object_count: int) -> list[ReadingGroup]:
+        """Channels that read the same tokens; found on the host, once after each change."""
+        if object_count not in self._found_groups:
+            valid = self._buffers.view("valid")[:object_count]
+            device = self._buffers.view("rows").device
+            self._found_groups[object_count] = reading_groups(valid, device)
+        return self._found_groups[object_count]
 
     def _rounds(self, query_count: int, top_k: int | None) -> Iterator[slice]:
         bytes_per_query = 4 * len(self._buffers) * (1 if top_k else 3)
@@ -279,14 +283,11 @@ class MemoryBank:
         out = self._similarity[:size].view(shape)
         return similarity_of(self._buffers.view("rows"), key, selection, out)
 
-    def _affinity(self, similarities: Tensor, channel: int, top_k: int | None) -> Affinity:
-        valid = self._buffers.view("valid")[channel]
-        count = int(valid.sum())
-        if count == 0:
-            raise InputError("an object has no token in memory; annotate it on at least one frame")
-        if count == len(self._buffers):
+    def _affinity(self, similarities: Tensor, group: ReadingGroup, top_k: int | None) -> Affinity:
+        if group.unread is None:
             return top_k_affinity(similarities, top_k)
-        masked = similarities.masked_fill(~valid, -torch.inf)
+        masked = similarities.masked_fill(group.unread, -torch.inf)
+        count = group.token_count
         return top_k_affinity(masked, count if top_k is None else min(top_k, count))
 
     # ---- consolidation and eviction (XMem, section 3.3)
@@ -341,3 +342,4 @@ class MemoryBank:
         self.clear_temporary()
         self._buffers.load_state(columns, permanent, device)
         self._long_count, self._working_count = (int(n) for n in state["counts"])
+        self._found_groups.clear()

@@ -1,4 +1,4 @@
-"""TokenBuffers: preallocated columns of tokens, grown by doubling, read without a copy."""
+"""TokenBuffers: preallocated columns of tokens, grown by an eighth, read without a copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TokenBuffers:
     """Tokens in a row, with their usage counters.
 
     Columns: key (L, CK), shrinkage (L,), selection (L, CK), rows (L, 2 CK + 1) for the similarity,
-    use (L,), life (L,), valid (N, L), coverage (N, L), values (N, L, CV).
+    use (L,), life (L,), valid (N, L) on the host, coverage (N, L), values (N, L, CV).
     """
 
     def __init__(self) -> None:
@@ -76,15 +76,16 @@ class TokenBuffers:
         """Appends what `state` returned, from its token `start` on."""
         if state:
             count = state["key"].shape[0]
-            new = {name: _slice(name, c, start, count).to(device) for name, c in state.items()}
+            new = {name: _slice(name, c, start, count) for name, c in state.items()}
+            new = {n: c if n == "valid" else c.to(device) for n, c in new.items()}
             self._put(self._count, self._count, new)
 
     def _reserve(self, count: int, like: dict[str, Tensor]) -> None:
-        """Makes room for `count` tokens, doubling the columns."""
+        """Makes room for `count` tokens and an eighth more: few are copied, few lie idle."""
         capacity = self._columns["key"].shape[0] if self._columns else 0
         if count <= capacity:
             return
-        capacity = max(count, 2 * capacity)
+        capacity = max(count, capacity + capacity // 8)
         try:
             grown = {name: _empty(name, column, capacity) for name, column in like.items()}
         except RuntimeError as error:
@@ -107,7 +108,7 @@ def _columns_of(tokens: Tokens) -> dict[str, Tensor]:
         "rows": memory_rows(tokens.key, tokens.shrinkage),
         "use": use,
         "life": torch.full_like(use, INITIAL_LIFE),
-        "valid": tokens.valid,
+        "valid": tokens.valid.cpu(),  # the host decides who reads what
         "coverage": tokens.coverage,
         "values": tokens.values,
     }

@@ -26,7 +26,7 @@ class Tokens:
     values: Tensor
     """(N, L, CV), one for each channel of the bank; what stands where `valid` is false is unread"""
     valid: Tensor
-    """(N, L) bool: which objects have a value"""
+    """(N, L) bool, on the host: which objects have a value"""
     coverage: Tensor
     """(N, L) float32: share of the cell that the object's mask covers"""
 
@@ -37,7 +37,7 @@ class Tokens:
             self.shrinkage[keep],
             self.selection[keep],
             self.values[:, keep],
-            self.valid[:, keep],
+            self.valid[:, keep.cpu()],
             self.coverage[:, keep],
         )
 
@@ -73,11 +73,11 @@ def frame_tokens(
     key = tokens_of(features.key)
     rows = values.flatten(2).transpose(1, 2)  # (n, L, CV)
     all_values = rows.new_zeros(object_count, key.shape[0], rows.shape[2])
-    valid = torch.zeros(object_count, key.shape[0], dtype=torch.bool, device=key.device)
+    valid = torch.zeros(object_count, key.shape[0], dtype=torch.bool)
     coverage = key.new_zeros(object_count, key.shape[0])
     index = torch.as_tensor(channels, device=key.device)
     all_values[index] = rows
-    valid[index] = True
+    valid[list(channels)] = True
     coverage[index] = cell_coverage(masks)
     return Tokens(
         key,
@@ -96,9 +96,10 @@ def potentiate(candidates: Tokens, chosen: Tensor) -> Tokens:
     values = torch.zeros_like(candidates.values[:, : chosen.numel()])
     for channel, valid in enumerate(candidates.valid):
         if valid.any():
-            weights = similarities.masked_fill(~valid, -torch.inf).softmax(1)
-            rows = torch.where(valid[:, None], candidates.values[channel], 0)
+            read = valid.to(key.device)
+            weights = similarities.masked_fill(~read, -torch.inf).softmax(1)
+            rows = torch.where(read[:, None], candidates.values[channel], 0)
             values[channel] = (weights @ rows.float()).to(values.dtype)
     shrinkage = similarities.softmax(1) @ candidates.shrinkage
-    valid, coverage = candidates.valid[:, chosen], candidates.coverage[:, chosen]
+    valid, coverage = candidates.valid[:, chosen.cpu()], candidates.coverage[:, chosen]
     return Tokens(key, shrinkage, selection, values, valid, coverage)

@@ -43,12 +43,6 @@ class CacheStatistics:
     held_bytes: int
     spilled_bytes: int
 
-    @property
-    def hit_rate(self) -> float:
-        """Share 0..1 of the frames that need not be encoded."""
-        asked = self.hits + self.misses
-        return self.hits / asked if asked else 0.0
-
 
 class FeatureCache:
     """Features of the first pictures that fit in memory, then of those that fit on disk.
