@@ -147,7 +147,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(network, clips, tmp_path, m
     monkeypatch.setattr(ClipPasses, "_run", lambda *a: (done.append(a[1].key), run(*a))[1])
     run_experiments(["counts"], network, clips, SETTINGS, output, plan=PLAN)
 
-    assert len(done) == 2 * 2 * 7, "two clips, two counts, seven methods: none scored twice"
+    assert len(done) == 2 * 2 * 8, "two clips, two counts, eight methods: none scored twice"
 
 
 def test_as_many_frames_are_annotated_as_leave_one_that_shows_an_object(

@@ -134,9 +134,28 @@ def test_an_edit_computes_exactly_the_entries_that_change(network: Network) -> N
     assert len(list(one.prepare())) == 6
     one.annotate(base.without(9))
     assert len(list(one.prepare())) == 0
-    # Named differently, ranges added: memory holds the same.
-    one.annotate(base.without(9).named(3, "fox").with_absence(AbsenceRange(7, 1, 2)))
+    # Named differently, ranges added, masks in other tensors: memory holds the same.
+    same = tuple(replace(a, masks=a.masks.clone()) for a in base.without(9))
+    one.annotate(AnnotationSet(same, names={3: "fox"}, absences=(AbsenceRange(7, 1, 2),)))
     assert len(list(one.prepare())) == 0
+
+
+def test_a_filling_that_was_overtaken_by_an_edit_changes_nothing(network: Network) -> None:
+    sets = edits()
+    one = alone(network, sets[0])
+    overtaken = one.prepare()
+    next(overtaken)
+    one.annotate(sets[4])
+    assert list(overtaken) == []
+    twice = one.prepare()
+    next(twice)
+    for got, expected in zip(
+        one.segment([0, 5]), alone(network, sets[4]).segment([0, 5]), strict=True
+    ):
+        assert_equal(got, expected)
+    list(twice)
+    (again,) = one.segment([5])
+    assert_equal(again, expected)
 
 
 def test_annotations_that_do_not_fit_leave_the_pass_as_it_was(network: Network) -> None:

@@ -76,15 +76,19 @@ class AnnotatedShot:
     def prepare(self) -> Iterator[tuple[int, int]]:
         """Computes the entries that permanent memory lacks, one picture at a time.
 
-        Yields how many of how many are done. Stopped early, it goes on where it was.
+        Yields how many of how many are done. Stopped early, the next call goes on; it ends when
+        other annotations are followed.
         """
-        done, total = 0, len(self._missing) * self._permanent.pictures_per_entry
-        while self._missing:
-            adding = self._permanent.add(self._missing[0])
-            while self._is_there_more(adding):
+        missing = self._missing
+        done, total = 0, len(missing) * self._permanent.pictures_per_entry
+        while missing and missing is self._missing:
+            entry = missing[0]
+            adding = self._permanent.add(entry)
+            while missing is self._missing and self._is_there_more(adding):
                 done += 1
                 yield done, total
-            del self._missing[0]
+            if missing[:1] == [entry]:
+                del missing[0]
 
     def given(self, frame_index: int, met_objects: int) -> GivenMasks | None:
         """What a pass that has met so many objects is given of a frame; None = nothing."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..annotations import AnnotationSet
+from ..annotations import Annotation, AnnotationSet
 from ..memory.bank import EntryId, MemoryBank
 from ..memory.tokens import Tokens, frame_tokens
 from ..network.ops import aggregate
@@ -46,8 +46,14 @@ class MemoryEntry:
         """Whether the other has the same content."""
         if other is None or other.object_ids != self.object_ids:
             return False
-        same = other.known.annotation is self.known.annotation
-        return same or torch.equal(other.masks, self.masks)
+        mine, its = self.known.annotation, other.known.annotation
+        return mine is its or all(_is_same_mask(mine, its, i) for i in self.object_ids)
+
+
+def _is_same_mask(one: Annotation | None, other: Annotation | None, object_id: int) -> bool:
+    """Whether two annotations give an object the same mask; unlisted is as empty."""
+    masks = [a.mask(object_id) for a in (one, other) if a and object_id in a.object_ids]
+    return torch.equal(*masks) if len(masks) == 2 else not any(m.any() for m in masks)
 
 
 def entries_of(
