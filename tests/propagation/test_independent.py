@@ -101,7 +101,7 @@ def edits() -> list[AnnotationSet]:
     ]
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 @given(
     history=st.lists(st.integers(0, len(edits()) - 1), min_size=1, max_size=6),
     architecture=st.sampled_from(ARCHITECTURES),
