@@ -101,9 +101,9 @@ def edits() -> list[AnnotationSet]:
     ]
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(
-    history=st.lists(st.integers(0, len(edits()) - 1), min_size=1, max_size=6),
+    history=st.lists(st.integers(0, len(edits()) - 1), min_size=1, max_size=4),
     architecture=st.sampled_from(ARCHITECTURES),
     augment=st.sampled_from([(), ("blur", "zoom_out")]),
 )
@@ -116,7 +116,8 @@ def test_after_any_history_of_edits_it_equals_a_fresh_one(
         edited.annotate(sets[number])
         list(edited.segment([0]))
     fresh = alone(network, sets[history[-1]], augment=augment)
-    for one, other in zip(edited.segment(range(12)), fresh.segment(range(12)), strict=True):
+    some = (0, 5, 10)
+    for one, other in zip(edited.segment(some), fresh.segment(some), strict=True):
         assert_equal(one, other)
 
 
