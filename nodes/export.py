@@ -183,7 +183,7 @@ class ExportMattes(io.ComfyNode):
             return io.NodeOutput("", "", host.blocked(), ui=ui)
         path, name = files.output_file(folder)
         first, last, film = exported(track, path, choice, source)
-        text = f"{first} to {last}"
+        text = f"{first.name} to {last.name}, below {name}"
         ui = {**shown.video(film), "text": (text,)}
         return io.NodeOutput(str(first), str(last), name, ui=ui)
 
