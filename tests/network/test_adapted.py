@@ -13,8 +13,9 @@ from shot_on_disk import ShotOnDisk
 
 from xmempp_core.cli.main import main
 from xmempp_core.errors import FormatError, InputError
-from xmempp_core.network.adapted import AnyNetwork, WeightDifference, adapted_network
+from xmempp_core.network.adapted import AnyNetwork, adapted_network
 from xmempp_core.network.checkpoint import convert, load_model, save_adapted
+from xmempp_core.network.difference import WeightDifference
 from xmempp_core.network.xmem import XMem
 from xmempp_core.runtime import Runtime
 
@@ -38,7 +39,9 @@ def changed(base: AnyNetwork) -> AnyNetwork:
 
 
 def adapted(base: AnyNetwork) -> AnyNetwork:
-    return adapted_network(base, WeightDifference.between(base, changed(base)), NOTES)
+    return adapted_network(
+        base, WeightDifference.between(base, changed(base), base.info.sha256), NOTES
+    )
 
 
 def weights_of(network: AnyNetwork) -> dict[str, torch.Tensor]:
@@ -64,8 +67,10 @@ def test_an_adapted_network_is_its_base_with_the_rounded_difference(base: AnyNet
 
 
 def test_the_hash_tells_differences_and_bases_apart(base: AnyNetwork) -> None:
-    difference = WeightDifference.between(base, changed(base))
-    assert difference.sha256 == WeightDifference.between(base, changed(base)).sha256
+    difference = WeightDifference.between(base, changed(base), base.info.sha256)
+    assert (
+        difference.sha256 == WeightDifference.between(base, changed(base), base.info.sha256).sha256
+    )
     assert difference.sha256 != WeightDifference({}, base.info.sha256).sha256
     assert difference.sha256 != WeightDifference(difference.tensors, "0" * 64).sha256
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..annotations import Annotation, AnnotationSet
 from ..errors import InputError
-from ..network.adapted import AnyNetwork, WeightDifference, adapted_network
+from ..network.adapted import AnyNetwork, adapted_network
+from ..network.difference import WeightDifference
 from ..propagation.propagation import Propagation
 from ..resize import internal_size
 from ..settings import PropagationSettings

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..network.adapted import AnyNetwork, WeightDifference
+from ..network.adapted import AnyNetwork
+from ..network.difference import WeightDifference
 from ..runtime import Runtime
 from ..training.loop import train_step
 from ..training.settings import TrainingSettings
@@ -41,7 +42,7 @@ class Fitting:
             with torch.inference_mode(False), torch.enable_grad():
                 figures = train_step(state, plan, self.shot.library, training, runtime)
             yield figures
-        yield WeightDifference.between(self.base, state.average)
+        yield WeightDifference.between(self.base, state.average, self.base.info.sha256)
 
 
 def _training_runtime(network: AnyNetwork) -> Runtime:

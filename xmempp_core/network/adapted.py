@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from ..types import ModelInfo
+from .difference import WeightDifference
 from .lite import XMemLite
 from .xmem import XMem
 
 AnyNetwork = XMem | XMemLite
-
-
-@dataclass(frozen=True, eq=False)
-class WeightDifference:
-    """What an adaptation changed; in memory and in a file the same values."""
-
-    tensors: Mapping[str, Tensor]
-    """By parameter name, float16 on the CPU; parameters that did not change are left out."""
-    base_sha256: str
-    """Hash of the base model, see `ModelInfo.sha256`."""
-
-    @classmethod
-    def between(cls, base: AnyNetwork, adapted: AnyNetwork) -> WeightDifference:
-        """The difference of two networks of one layout, rounded to half precision."""
-        changed = dict(adapted.named_parameters())
-        tensors = {}
-        for name, weight in base.named_parameters():
-            difference = (changed[name].detach().float() - weight.detach().float()).half()
-            if difference.any():
-                tensors[name] = difference.cpu()
-        return cls(tensors, base.info.sha256)
-
-    @property
-    def sha256(self) -> str:
-        """Hash of base and difference together: of the adapted network."""
-        digest = hashlib.sha256(self.base_sha256.encode())
-        for name in sorted(self.tensors):
-            tensor = self.tensors[name].contiguous()
-            digest.update(f"{name} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.numpy().tobytes())
-        return digest.hexdigest()
 
 
 def adapted_network(base: AnyNetwork, difference: WeightDifference, notes: str) -> AnyNetwork:

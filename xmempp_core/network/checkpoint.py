@@ -18,7 +18,8 @@ from ..atomic import replacing
 from ..errors import FormatError, InputError
 from ..runtime import Runtime
 from ..types import ModelInfo
-from .adapted import AnyNetwork, WeightDifference, adapted_network
+from .adapted import AnyNetwork, adapted_network
+from .difference import WeightDifference
 from .folding import fold_batch_norms
 from .lite import MASK_CHANNELS, XMemLite
 from .xmem import IMAGE_AND_MASKS, XMem

@@ -7,7 +7,7 @@ calls `encode`, `memorize` and `decode` on one frame, without the batch axis.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,10 +25,8 @@ from .blocks import (
     padding_of,
     upsample,
 )
+from .difference import WeightDifference
 from .winograd import of_each
-
-if TYPE_CHECKING:
-    from .adapted import WeightDifference
 
 MEAN, DEVIATION = 127 / 255, 128 / 255
 F4_CHANNELS, F8_CHANNELS, F16_CHANNELS = 24, 40, 112

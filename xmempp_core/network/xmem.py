@@ -5,8 +5,6 @@ Batches are B frames of N objects each; the objects of a frame share its image f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,10 +21,8 @@ from .blocks import (
     padding_of,
     upsample,
 )
+from .difference import WeightDifference
 from .winograd import of_each
-
-if TYPE_CHECKING:
-    from .adapted import WeightDifference
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
