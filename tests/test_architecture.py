@@ -19,7 +19,8 @@ NODES = ROOT / "nodes"
 # A new room takes its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "file_names", "strict_json", "types"),
-    ("annotations", "settings", "runtime", "atomic", "folder_lock", "paths", "resize", "spill"),
+    ("paths",),
+    ("annotations", "settings", "runtime", "atomic", "folder_lock", "resize", "spill"),
     ("network", "track"),
     ("memory", "formats"),
     ("propagation", "pictures", "mattes"),

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import FormatError, XMemError
+from .paths import path_kind
 
 # Independent of the file's name, so that a name as long as the system allows has room.
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -27,11 +28,12 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
             old file or the new one whole; for what cannot be made again.
 
     Raises:
-        FormatError: the file cannot be written, or `path` is a device or a pipe.
+        FormatError: the file cannot be written, or something else lies there: a folder, a FIFO, a
+            device.
     """
     path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise FormatError(path, "is a device or a pipe and would be replaced; give a file")
+    if path_kind(path) == "folder":
+        raise FormatError(path, "is a folder; give the name of a file")
     temporary = path.with_name(f".xmempp.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from .errors import FormatError
+from .paths import path_kind
 
 LOCK_NAME = ".lock"
 
@@ -23,7 +24,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises:
         FormatError: it is no folder, cannot be made, or is being written to.
     """
-    if folder.exists() and not folder.is_dir():
+    if path_kind(folder) == "file":
         raise FormatError(folder, "is a file; give a folder as --output")
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:

@@ -68,6 +68,45 @@ def check_file(path: Path) -> None:
         raise FormatError(path, "is a folder; give a file")
 
 
+def read_file(path: str | PathLike[str]) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        FormatError: there is none, or it cannot be read.
+    """
+    path = Path(path)
+    check_file(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FormatError(path, f"cannot be read ({error.strerror or error})") from error
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names of what lies in a folder, sorted.
+
+    Raises:
+        FormatError: it is no folder, or is closed to the user.
+    """
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise FormatError(folder, f"cannot be read ({error.strerror or error})") from error
+
+
+def resolved_path(text: str | PathLike[str]) -> Path:
+    """The path without links, `~` replaced; what does not exist is kept as it is.
+
+    Raises:
+        FormatError: its links run in a circle, or it cannot be a path.
+    """
+    path = user_path(text)
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FormatError(path, f"cannot be followed ({error})") from error
+
+
 def check_writable_text(text: str, where: Path) -> None:
     """Raises FormatError for a name that cannot stand in the UTF-8 files written later."""
     try:
@@ -75,3 +114,15 @@ def check_writable_text(text: str, where: Path) -> None:
     except UnicodeEncodeError as error:
         shown = ascii(text)
         raise FormatError(where, f"the name {shown} is not valid Unicode; rename it") from error
+
+
+def read_text(path: str | PathLike[str]) -> str:
+    """The UTF-8 text in a regular file.
+
+    Raises:
+        FormatError: there is none, it cannot be read, or it is no UTF-8.
+    """
+    try:
+        return read_file(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(Path(path), f"is no text in UTF-8 ({error.reason})") from error

@@ -17,6 +17,7 @@ from ..delivery.output_folder import open_output
 from ..errors import InputError
 from ..formats.frames.number_lists import parse_numbers
 from ..network.checkpoint import load_model
+from ..paths import path_kind
 from ..runtime import Runtime
 from .propagate import add_report_arguments, add_runtime_arguments, settings_from
 
@@ -91,7 +92,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         raise InputError(f"--step is {options.step}, allowed is 1 and up")
     clips = open_datasets(options.data, subset=options.subset, sequences=_words(options.sequences))
     network = load_model(options.model, Runtime.choose(options.device, options.dtype))
-    goes_on = (options.output / "clips").is_dir()
+    goes_on = path_kind(options.output / "clips") == "folder"
     with (
         open_output(options.output, overwrite=options.overwrite or goes_on, resume=False),
         _shown_progress(options.quiet) as progress,

@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from ..errors import FormatError, InputError, SettingsError
+from ..paths import path_kind
 from ..runtime import Runtime
 from ..training.library import PictureLibrary
 from ..training.loop import Run, train
@@ -175,9 +176,10 @@ def _runtime(args: argparse.Namespace) -> Runtime:
 
 def _check_output(checkpoint: Path, resume: bool) -> None:
     """Refuses a folder that cannot be used, before minutes are spent on reading data."""
-    if resume and not checkpoint.is_file():
+    there = path_kind(checkpoint)
+    if resume and there != "file":
         raise FormatError(checkpoint, "there is no run to resume; leave --resume out")
-    if not resume and checkpoint.exists():
+    if not resume and there != "nothing":
         problem = "holds a run; continue it with --resume or choose another folder"
         raise FormatError(checkpoint.parent, problem)
     try:

@@ -19,6 +19,7 @@ from ..atomic import make_durable, sweep_temporaries, write_bytes
 from ..errors import FormatError
 from ..folder_lock import LOCK_NAME, holds_files, locked_folder
 from ..formats.tracks import read_records, save_records
+from ..paths import path_kind, read_text
 from ..spill import SpillStore
 from ..strict_json import parse_json
 from ..track.records import FrameRecord
@@ -166,6 +167,8 @@ def open_output(root: str | Path, *, overwrite: bool, resume: bool) -> Iterator[
         FormatError: it holds other files, is no folder, cannot be made, or is being written to.
     """
     folder = Path(root)
+    if path_kind(folder) == "file":
+        raise FormatError(folder, "is a file; give a folder as --output")
     output = OutputFolder(folder)
     if folder.is_dir() and not overwrite and not (folder / LOCK_NAME).exists():
         _check_vacant(output, resume)  # so that not even a lock file is left in it
@@ -210,7 +213,7 @@ def _holds_files(folder: Path, *but: str) -> bool:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = parse_json(read_text(path))
+    except (FormatError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from ..errors import FormatError, InputError
 from ..formats.annotations.label_maps import read_label_map
 from ..formats.frames.chosen_frames import ChosenFrames
 from ..formats.frames.open import open_frames
+from ..paths import path_kind, read_text
+from ..strict_json import parse_json
 from ..types import FrameSource
 from .metrics import Labels
 
@@ -153,7 +154,7 @@ def _clip(name: str, frames: Path, masks: Path, object_ids: tuple[int, ...] | No
 def _data_folder(root: Path, name: str) -> Path:
     """JPEGImages or Annotations, or the folder of the smallest resolution inside."""
     folder = root / name
-    if not folder.is_dir():
+    if path_kind(folder) != "folder":
         raise FormatError(
             root, f"lacks the folder {name}; a data set holds {FRAMES} and {MASKS} side by side"
         )
@@ -169,6 +170,8 @@ def _holds_pictures(folder: Path) -> bool:
 
 
 def _subset(root: Path, subset: str) -> list[str]:
+    if not subset or set(subset) & set("/\\\0*?["):
+        raise InputError(f"subset {subset!r} is no name of a list, such as val")
     lists = sorted((root / "ImageSets").rglob(f"{subset}.txt"))
     if not lists:
         raise FormatError(root, f"lacks the list ImageSets/{subset}.txt; leave the subset out")
@@ -176,21 +179,17 @@ def _subset(root: Path, subset: str) -> list[str]:
         found = ", ".join(str(p.relative_to(root)) for p in lists)
         raise FormatError(root, f"holds several lists of that name ({found}); keep one")
     # DAVIS 2016 has pairs of file names in its lists, others one sequence a line.
-    lines = [
-        line.split()[0]
-        for line in lists[0].read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    ]
+    lines = [line.split()[0] for line in read_text(lists[0]).splitlines() if line.strip()]
     names = [Path(line).parent.name if "/" in line else line for line in lines]
     return list(dict.fromkeys(names))
 
 
 def _objects(path: Path) -> dict[str, tuple[int, ...]]:
     """Ids of the objects of each sequence that meta.json (YouTube-VOS, LVOS) names."""
-    if not path.exists():
+    if path_kind(path) == "nothing":
         return {}
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos = parse_json(read_text(path))["videos"]
         return {
             name: tuple(sorted(int(i) for i in video["objects"])) for name, video in videos.items()
         }

@@ -20,9 +20,11 @@ from ..errors import FormatError
 from ..formats.frames.open import open_frames
 from ..network.lite import XMemLite
 from ..network.xmem import XMem
+from ..paths import path_kind, read_text
 from ..propagation.feature_cache import FeatureCache
 from ..propagation.propagation import propagate
 from ..settings import PropagationSettings
+from ..strict_json import parse_json
 from ..track.segmentation import label_map_of
 from ..track.track import Track
 from ..types import FrameSource
@@ -198,10 +200,10 @@ def _changed(settings: PropagationSettings, method: Method) -> PropagationSettin
 
 
 def _read(path: Path, run: dict[str, Any]) -> dict[str, Any]:
-    if not path.exists():
+    if path_kind(path) == "nothing":
         return {"run": run, "passes": {}, "choices": {}}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         differing = [name for name in run if content["run"].get(name) != run[name]]
         content["passes"], content["choices"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..atomic import replacing
-from ..errors import FormatError, InputError
+from ..errors import CapacityError, FormatError, InputError, is_out_of_memory
+from ..paths import check_file, path_kind
 from ..runtime import Runtime
 from ..types import ModelInfo
 from .adapted import AnyNetwork, adapted_network
@@ -130,8 +131,9 @@ def read_weights(path: Path) -> tuple[State, dict[str, str]]:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise FormatError(path, f"not a model file; allowed are {', '.join(SUFFIXES)} and lite")
-    if not path.is_file():
+    if path_kind(path) == "nothing":
         raise FormatError(path, "there is no such model file; check the path")
+    check_file(path)
     if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     return _tensors_of(path, _read_pickle(path)), {}
@@ -178,6 +180,8 @@ def build(path: Path, state: State) -> XMem | XMemLite:
             network = _lite_of(state) if "backbone.scale16" in state else _xmem_of(state)
     except KeyError as error:
         raise FormatError(path, f"is no XMem model: it has no {error.args[0]}") from error
+    except (IndexError, RuntimeError, ValueError, ZeroDivisionError) as error:
+        raise FormatError(path, "is no XMem model: its tensors have other shapes") from error
     _check(path, network.state_dict(), state)
     _check_numbers(path, network.state_dict(), state)
     network.load_state_dict(state, assign=True)
@@ -258,7 +262,9 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
         with safe_open(path, "pt") as file:
             names = file.keys()
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, MemoryError, UnicodeError) as error:
+        if is_out_of_memory(error):
+            raise _no_memory_for(path) from error
         raise FormatError(path, f"is damaged or cut off ({error}); copy it again") from error
 
 
@@ -266,6 +272,12 @@ def _is_loading_safe(torch_version: str) -> bool:
     """Whether no way around `weights_only` of torch.load is known (CVE-2025-32434, before 2.6)."""
     major, minor = torch_version.split(".")[:2]
     return (int(major), int(minor)) >= (2, 6)
+
+
+def _no_memory_for(path: Path) -> CapacityError:
+    return CapacityError(
+        f"{path}: there is not enough memory to read the model; close other programs"
+    )
 
 
 def _read_pickle(path: Path) -> object:
@@ -282,6 +294,8 @@ def _read_pickle(path: Path) -> object:
         problem = "was not loaded: it is no pure weights file, it holds code or is damaged"
         raise FormatError(path, problem) from error
     except Exception as error:  # the unpickler raises anything on bytes it does not expect
+        if is_out_of_memory(error):
+            raise _no_memory_for(path) from error
         raise FormatError(path, "is damaged or cut off; download or copy it again") from error
 
 

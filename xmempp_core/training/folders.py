@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import FormatError
+from ..paths import check_file, path_kind
 
 UNKNOWN_LICENSE = "unknown"
 LICENSE_FILE = "LICENSE.txt"
@@ -38,11 +39,14 @@ Place = Path | zipfile.Path
 def open_root(root: str | Path) -> Place:
     """A folder, or the inside of a .zip file, as a path."""
     path = Path(root)
-    if path.is_dir():
+    if path_kind(path) == "folder":
         return path
-    if not zipfile.is_zipfile(path):
-        raise FormatError(path, "neither a folder nor a .zip file of training data")
-    return zipfile.Path(path)
+    check_file(path)
+    try:
+        return zipfile.Path(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        problem = f"neither a folder nor a .zip file of training data ({error})"
+        raise FormatError(path, problem) from error
 
 
 def pairs_of(folder: Place, kind: str) -> list[tuple[Place, Place | None]]:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..strict_json import parse_json
+
 LOG_NAME = "log.jsonl"
 
 
@@ -41,7 +43,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for line in lines:
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            rows.append(parse_json(line))
+        except ValueError:
             continue  # the last line of a run that was killed while writing
     return rows

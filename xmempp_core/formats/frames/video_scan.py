@@ -100,8 +100,11 @@ def video_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def open_container(path: Path) -> InputContainer:
-    """The opened file; "file:" keeps FFmpeg from taking parts of a name for a protocol."""
-    return av.open(f"file:{path}")
+    """The opened file; "file:" keeps FFmpeg from taking parts of a name for a protocol.
+
+    Its title and comments may be in any encoding: they are not read.
+    """
+    return av.open(f"file:{path}", metadata_errors="replace")
 
 
 def first_video_stream(container: InputContainer, path: Path) -> VideoStream:
