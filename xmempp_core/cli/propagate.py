@@ -29,6 +29,7 @@ from ..formats.frames.open import open_frames
 from ..mattes.presets import load_preset
 from ..network.adapted import AnyNetwork
 from ..network.checkpoint import load_model
+from ..paths import read_text
 from ..propagation.augment import parse_augmentations
 from ..propagation.propagation import Propagation
 from ..runtime import Runtime
@@ -219,11 +220,7 @@ def settings_from(options: argparse.Namespace) -> PropagationSettings:
 
 def _settings_file(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(path, f"settings cannot be read: {error}") from error
-    try:
-        return PropagationSettings.values_from_json(text)
+        return PropagationSettings.values_from_json(read_text(path))
     except InputError as error:
         raise FormatError(path, str(error)) from error
 

@@ -155,6 +155,8 @@ def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
     Raises:
         FormatError: the file cannot be written.
     """
+    if path_kind(path.parent) != "folder":
+        raise FormatError(path, f"cannot be written (no folder {path.parent}); check the path")
     tensors = {name: tensor.contiguous() for name, tensor in state.items()}
     with replacing(path) as temporary:
         try:
