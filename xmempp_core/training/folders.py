@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import FormatError
-from ..paths import check_file, path_kind
+from ..paths import path_kind
 
 UNKNOWN_LICENSE = "unknown"
 LICENSE_FILE = "LICENSE.txt"
@@ -39,9 +39,11 @@ Place = Path | zipfile.Path
 def open_root(root: str | Path) -> Place:
     """A folder, or the inside of a .zip file, as a path."""
     path = Path(root)
-    if path_kind(path) == "folder":
+    kind = path_kind(path)
+    if kind == "folder":
         return path
-    check_file(path)
+    if kind == "nothing":
+        raise FormatError(path, "neither a folder nor a .zip file of training data")
     try:
         return zipfile.Path(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
