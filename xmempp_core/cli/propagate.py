@@ -29,7 +29,7 @@ from ..formats.frames.open import open_frames
 from ..mattes.presets import load_preset
 from ..network.adapted import AnyNetwork
 from ..network.checkpoint import load_model
-from ..paths import read_text
+from ..paths import read_file, resolved_path, user_path
 from ..propagation.augment import parse_augmentations
 from ..propagation.propagation import Propagation
 from ..runtime import Runtime
@@ -220,7 +220,11 @@ def settings_from(options: argparse.Namespace) -> PropagationSettings:
 
 def _settings_file(path: Path) -> dict[str, Any]:
     try:
-        return PropagationSettings.values_from_json(read_text(path))
+        text = read_file(user_path(path)).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FormatError(path, f"settings cannot be read: {error}") from error
+    try:
+        return PropagationSettings.values_from_json(text)
     except InputError as error:
         raise FormatError(path, str(error)) from error
 
@@ -260,13 +264,13 @@ def _absence(text: str, source: FrameSource, annotations: AnnotationSet) -> Abse
 
 def _check_output(options: argparse.Namespace) -> None:
     """Refuses an output that would replace what is read."""
-    output = options.output.resolve()
+    output = resolved_path(options.output)
     written = [output / name for name in (MASKS, MATTES, PROBABILITIES, OVERLAY, REPORT)]
     for name in ("frames", "annotations", "settings"):
         value = getattr(options, name)
         if value is None:
             continue
-        path = Path(value).expanduser().resolve()
+        path = resolved_path(value)
         if path == output or any(one in (path, *path.parents) for one in written):
             raise InputError(
                 f"--output {options.output} would write over --{name} {value}; "
