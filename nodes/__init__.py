@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from . import host
+from .adapt import AdaptModel
 from .annotate import AddAnnotation, AnnotationsFromMasks, RemoveAnnotation
 from .demo import LoadDemoShot
 from .export import ExportMattes
@@ -24,6 +25,7 @@ NODES: list[type[io.ComfyNode]] = [
     SaveAnnotations,
     LoadAnnotations,
     SelectCandidates,
+    AdaptModel,
     Propagate,
     SaveTrack,
     LoadTrack,

@@ -29,7 +29,7 @@ class CacheShelf:
     """The one feature cache of a loaded model: for the clip and size that were used last."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._key: object = None
         self._cache: FeatureCache | None = None
 
@@ -39,7 +39,7 @@ class CacheShelf:
 
         key = (source.fingerprint, settings.internal_size, settings.antialias)
         if self._cache is None or key != self._key:
-            self._key, self._cache = key, FeatureCache(self._max_bytes)
+            self._key, self._cache = key, FeatureCache(self.max_bytes)
         return self._cache
 
     @contextmanager
@@ -54,7 +54,7 @@ class CacheShelf:
         log.info(
             "features: %d frames reused, %d encoded; %.0f of at most %.0f MB held",
             *(now.hits - before.hits, now.misses - before.misses),
-            *(now.held_bytes / 2**20, self._max_bytes / 2**20),
+            *(now.held_bytes / 2**20, self.max_bytes / 2**20),
         )
 
 

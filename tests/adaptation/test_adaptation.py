@@ -184,6 +184,11 @@ def test_two_rounds_count_what_they_do(sure: None) -> None:
     assert not {0, 4, 9} & set(notes["frames_of_its_own"])
 
 
+def test_without_a_limit_only_the_training_is_counted() -> None:
+    steps = list(of_toy(0, 6).steps())
+    assert [(step.done, step.total) for step in steps] == [(1, 2), (2, 2)]
+
+
 def test_a_long_shot_is_judged_by_a_part_in_mode_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUICK_JUDGED_FRAMES", 4)
     settings = AdaptationSettings(mode="quick", steps=1)

@@ -52,6 +52,10 @@ SINKS = {
         ("picture", "ImageCompositeMasked", 0),
     ),
     "06_negative_annotation": (("track", "XMemPPPropagate", 0),),
+    "07_adapt_to_the_shot": (
+        ("model", "XMemPPAdaptModel", 0),
+        ("track", "XMemPPPropagate", 0),
+    ),
     "11_sam3_start_fake": (
         ("found", "XMemPPAnnotationsFromMasks", 0),
         ("masks", "XMemPPTrackToMask", 0),
@@ -63,10 +67,12 @@ def shrunk(name: str) -> Graph:
     """A shipped graph at a small internal size, with its sinks."""
     graph = Graph(json.loads((WORKFLOWS / f"{name}.json").read_text()))
     for node in graph.values():
-        if node["class_type"] == "XMemPPPropagate":
+        if node["class_type"] in ("XMemPPPropagate", "XMemPPAdaptModel"):
             node["inputs"]["internal_size"] = SMALL
         if node["class_type"] == "XMemPPExportMattes" and name in FEW_FRAMES:
             node["inputs"]["frame_range"] = FEW_FRAMES[name]
+        if node["class_type"] == "XMemPPAdaptModel":
+            node["inputs"]["steps"] = 2
     for label, kind, slot in SINKS[name]:
         node = next(
             key for key, one in graph.items() if kind in (one["class_type"], one["_meta"]["title"])
@@ -183,6 +189,12 @@ def test_the_negative_annotation_empties_its_frames(ran):
     track = ran("06_negative_annotation")[1]["track"]
     assert not any((track.label_map(i) == 1).any() for i in range(6))
     assert (track.label_map(12) == 1).any()
+
+
+def test_the_pass_is_made_by_the_adapted_model(ran):
+    model, track = (ran("07_adapt_to_the_shot")[1][label] for label in ("model", "track"))
+    assert json.loads(model.info.adaptation)["annotated_frames"] == [12, 60, 122]
+    assert track.model.sha256 == model.info.sha256
 
 
 def test_the_sam3_track_becomes_annotations_of_the_chosen_frames(ran):

@@ -44,6 +44,10 @@ TABLE = {
         "model frames annotations track k alpha min_mask_pixels method",
         "candidates IMAGE, indices INT, text STRING",
     ),
+    "XMemPPAdaptModel": (
+        "model frames annotations mode internal_size",
+        "model XMEMPP_MODEL",
+    ),
     "XMemPPPropagate": (
         "model frames annotations memory working_memory internal_size direction memorize_every "
         "augment",

@@ -208,6 +208,7 @@ def _write(path: Path, content: Any) -> None:
 
 COLUMN = 420
 ANNOTATE = (340, 500)
+ADAPT = (340, 420)
 PROPAGATE = (340, 560)
 PREVIEW = (400, 360)
 EXPORT = (340, 520)
@@ -728,6 +729,46 @@ empty burrow. *Preview Track* shows the cut.
     return w
 
 
+def adapt_to_the_shot() -> Workflow:
+    w = Workflow()
+    w.note(
+        (-360, 0),
+        (320, 420),
+        """
+### Adapt to the shot
+
+The annotated frames are exact training data for this very clip: **Adapt Model to Shot** fine-tunes
+the model on them before the pass. On a CPU it takes as long as a few passes through the clip.
+
+- Its pictures show the frames where the given and the adapted model differ most.
+- **Bypass** it (select it, Ctrl+B) to compare: *Propagate Masks* then takes the model as it was
+  loaded.
+- `mode` auto adds a second round from three annotated frames on; it takes several times as long.
+- `save_as` (advanced) keeps the model in models/xmem, for *Load XMem++* and the command line.
+""",
+    )
+    shot = w.add("XMemPPDemoShot", (0, 0), (300, 80))
+    model = w.add("XMemPPLoadModel", (0, 140), (300, 110))
+    adapted = w.add(
+        "XMemPPAdaptModel",
+        (COLUMN, 0),
+        ADAPT,
+        model=model[0],
+        frames=shot[0],
+        annotations=shot[1],
+    )
+    track = w.add(
+        "XMemPPPropagate",
+        (2 * COLUMN, 0),
+        PROPAGATE,
+        model=adapted[0],
+        frames=shot[0],
+        annotations=shot[1],
+    )
+    w.add("XMemPPTrackPreview", (3 * COLUMN, 0), PREVIEW, track=track[0], frames=shot[0])
+    return w
+
+
 def sam3_start(*, fake: bool) -> Workflow:
     w = Workflow()
     w.note(
@@ -805,6 +846,7 @@ WORKFLOWS = {
     "04_several_objects": several_objects,
     "05_label_maps": label_maps,
     "06_negative_annotation": negative_annotation,
+    "07_adapt_to_the_shot": adapt_to_the_shot,
     "08_mattes_for_nuke": mattes_for_nuke,
     "09_correct_a_matte": correct_a_matte,
     "10_into_generation": into_generation,

@@ -29,13 +29,7 @@ def main() -> None:
     annotations = core.load_annotations(DEMO, source)
     network = core.load_model("lite")
     settings = core.PropagationSettings(internal_size=240)
-    track = core.Track.collect(
-        core.propagate(network, source, annotations, settings),
-        source=source,
-        annotations=annotations,
-        settings=settings,
-        model=network.info,
-    )
+    track = core.Track.collect(core.propagate(network, source, annotations, settings))
     for name, picture in thumbnails(track, source).items():
         pixels = cv2.resize(picture.numpy(), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
         Image.fromarray(pixels).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
@@ -71,6 +65,7 @@ def thumbnails(track: core.Track, source: core.FrameSource) -> dict[str, Tensor]
         "06_negative_annotation": _halves(
             core.burn_in(source.frame(3), "3: not here"), core.burn_in(shown(60), "60")
         ),
+        "07_adapt_to_the_shot": core.burn_in(shown(122), "adapted", marked=True),
         "11_sam3_start": core.burn_in(shown(90), '"bunny"'),
     }
 

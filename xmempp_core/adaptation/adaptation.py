@@ -109,7 +109,8 @@ class Adaptation:
         """Steps and frames in all."""
         steps, frames = self.settings.steps_for(self.annotated_count), len(self.source)
         if not self.has_second_round:
-            return steps + 2 * len(self._judged_frames)
+            judged = 2 * len(self._judged_frames) if self.settings.unsteadiness_limit else 0
+            return steps + judged
         small = len(self._small_sizes) * (steps + frames)
         return steps + 4 * frames + small + self.settings.second_round_steps
 

@@ -23,7 +23,7 @@ FRAMES = 3
 def comparison_sheet(adaptation: Adaptation) -> Tensor:
     """(H, W, 3) uint8: a row for each of the frames where the rounds differ most.
 
-    The result that was taken is marked.
+    The name of the result that was taken says so.
 
     Args:
         adaptation: run to its end by this process.
@@ -38,9 +38,9 @@ def comparison_sheet(adaptation: Adaptation) -> Tensor:
     frames = frames_that_differ(list(made.values()), set(adaptation.annotations.frame_indices))
     tiles = [(t, name) for t in frames for name in made]
     pictures = (_tile(adaptation, made[name], t) for t, name in tiles)
-    names = [f"{adaptation.source.name(t)} {name}" for t, name in tiles]
-    marked = [place for place, (_, name) in enumerate(tiles) if name == adaptation.chosen]
-    return contact_sheet(pictures, names, marked=marked, columns=len(made))
+    titles = {name: name + (", taken" if name == adaptation.chosen else "") for name in made}
+    names = [f"{adaptation.source.name(t)} {titles[name]}" for t, name in tiles]
+    return contact_sheet(pictures, names, columns=len(made))
 
 
 def frames_that_differ(results: list[SoftMasks], annotated: set[int]) -> list[int]:
