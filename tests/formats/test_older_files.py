@@ -1,0 +1,73 @@
+"""Files of version 0.1.0, kept as it wrote them, open and say the same."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from xmempp_core.annotations import AbsenceRange, AnnotationSet
+from xmempp_core.errors import FormatError
+from xmempp_core.formats.annotations.folder import load_annotations
+from xmempp_core.formats.frames.open import open_frames
+from xmempp_core.formats.tracks import load_track
+
+OLD = Path(__file__).parents[1] / "data" / "v0.1.0"
+FRAMES = 6
+
+
+def assert_as_annotated(annotations: AnnotationSet) -> None:
+    assert annotations.frame_indices == (0, 3, 5)
+    assert annotations.names == {1: "fox", 3: "jörg"}
+    assert annotations.absences == (AbsenceRange(3, 4, 4),)
+    first, both, absent = annotations
+    assert first.exhaustive
+    assert (first.mask(1).sum(), first.mask(3).sum()) == (14 * 14, 14 * 16)
+    assert not both.exhaustive
+    assert both.mask(3).sum() == 20 * 30  # the mask file lies over the map
+    assert both.mask(1).sum() == 20 * 30 - 10 * 10
+    assert (absent.object_ids, absent.absent_ids) == ((3,), (3,))
+
+
+def test_an_annotation_folder_of_0_1_0_opens() -> None:
+    assert_as_annotated(load_annotations(OLD / "annotations", open_frames(OLD / "frames")))
+
+
+def test_a_track_of_0_1_0_opens_with_the_same_masks_and_mattes() -> None:
+    track = load_track(OLD / "shot.xmtrack")
+    assert_as_annotated(track.annotations)
+    assert track.frame_names == tuple(f"plate.{1001 + t}" for t in range(FRAMES))
+    with np.load(OLD / "expected.npz") as expected:
+        labels, soft = torch.from_numpy(expected["labels"]), torch.from_numpy(expected["soft"])
+    for t in set(range(FRAMES)) - {3}:
+        assert torch.equal(track.label_map(t), labels[t])
+        torch.testing.assert_close(track.probabilities(t), soft[t].float(), atol=1e-3, rtol=0)
+    # Where the annotated masks overlap, masks and mattes of 0.1.0 did not agree.
+    assert torch.equal(track.label_map(3) != 0, labels[3] != 0)
+    annotated = track.annotations.at(3)
+    assert annotated is not None
+    for channel, object_id in enumerate((1, 3), 1):
+        assert torch.equal(track.label_map(3) == object_id, annotated.mask(object_id))
+        assert torch.equal(track.probabilities(3)[channel] == 1, annotated.mask(object_id))
+
+
+def test_a_track_of_a_newer_version_is_refused_with_its_version(tmp_path: Path) -> None:
+    newer = tmp_path / "newer.xmtrack"
+    with zipfile.ZipFile(OLD / "shot.xmtrack") as old, zipfile.ZipFile(newer, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "track.json":
+                content = json.dumps({**json.loads(content), "version": 99}).encode()
+            new.writestr(name, content)
+    with pytest.raises(FormatError, match="version 99"):
+        load_track(newer)
+
+
+def test_notes_of_a_newer_version_are_refused_with_their_version(tmp_path: Path) -> None:
+    (tmp_path / "annotations.json").write_text('{"version": 99}', encoding="utf-8")
+    with pytest.raises(FormatError, match="version 99"):
+        load_annotations(tmp_path, open_frames(OLD / "frames"))
