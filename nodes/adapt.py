@@ -36,7 +36,7 @@ class AdaptModel(io.ComfyNode):
             category=sockets.CATEGORY,
             description="Fine-tunes the model on the clip's own annotated frames, in seconds to "
             "minutes, before Propagate Masks. Bypass it to compare.",
-            search_aliases=["fine-tune", "train on shot", "copycat", "overfit", "few-shot"],
+            search_aliases=["fine-tune", "roto model", "train on shot", "copycat", "few-shot"],
             inputs=[
                 sockets.Model.Input("model", tooltip="From Load XMem++."),
                 sockets.frames_input("The clip, the same as for Propagate Masks."),
