@@ -13,6 +13,7 @@ import torch
 
 from xmempp_core.annotations import AnnotationSet
 from xmempp_core.cli.main import main
+from xmempp_core.evaluation.experiments import CURVES
 from xmempp_core.formats.annotations.label_maps import write_label_map
 from xmempp_core.formats.tracks import load_track, save_track
 from xmempp_core.track.track import Track
@@ -130,7 +131,7 @@ def test_evaluate_writes_tables_and_goes_on_in_its_own_folder(shot, capsys) -> N
     assert main(arguments) == 0
 
     assert main([*arguments, "--experiments", "counts, counts"]) == 0
-    assert len(rows) == 2 * 7
+    assert len(rows) == 2 * len(CURVES)
     assert {row["sequence"] for row in rows} == {shot.name}
     assert json.loads((shot / "scores" / "counts.json").read_text()) == rows
 
