@@ -370,15 +370,16 @@ def test_a_checkpoint_costs_what_changed(
 def test_what_killed_runs_left_half_written_goes(shot: ShotOnDisk, tmp_path: Path) -> None:
     job = Job(shot)
     with pytest.raises(Interrupted):
-        job.deliver(tmp_path / "out", stop_after=3, mattes=True)
+        job.deliver(tmp_path / "out", stop_after=3, mattes=PNG)
     other = tmp_path / "out" / "mine"
     left = [".xmempp.0a1b2c3d.tmp", "masks/.plate.1001.png.0a1b2c3d.tmp"]
     left += ["mattes/3/.xmempp.00000000.tmp", ".resume/.state.safetensors.12345678.tmp"]
     kept = ["mine/.xmempp.0a1b2c3d.tmp", "masks/.hidden.tmp", ".xmempp.0a1b2c3d.tmp.txt"]
     other.mkdir()
+    (tmp_path / "out" / "mattes" / "3").mkdir(parents=True)
     for name in (*left, *kept):
         (tmp_path / "out" / name).write_text("half")
-    job.deliver(tmp_path / "out", resume=True, mattes=True)
+    job.deliver(tmp_path / "out", resume=True, mattes=PNG)
     files = files_below(tmp_path / "out")
     assert not set(left) & set(files)
     assert set(kept) <= set(files)
@@ -407,7 +408,7 @@ def test_a_state_counts_only_on_files_that_are_on_the_disk(
     monkeypatch.setattr(delivery_module, "CHECKPOINT_EVERY_FRAMES", 4)
     monkeypatch.setattr(os, "fsync", note)
     monkeypatch.setattr(os, "replace", check)
-    Job(shot, direction="bidirectional").deliver(tmp_path, mattes=True)
+    Job(shot, direction="bidirectional").deliver(tmp_path, mattes=PNG)
     assert len(states) > 3
     assert states == sorted(states)
 

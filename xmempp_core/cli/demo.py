@@ -39,6 +39,8 @@ def add_commands(commands: Any) -> None:
         settings=None,
         set=[],
         augment="none",
+        adapt="off",
+        adapt_steps=None,
         export=None,
         steady=0,
         save_probabilities=False,

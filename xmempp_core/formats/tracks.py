@@ -146,7 +146,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 ValueError,
                 ZeroDivisionError,
             ) as error:
-                if isinstance(error, XMemError):
+                if isinstance(error, (FormatError, CapacityError)):
                     raise
                 problem = f"is a track file with wrong content: {error}"
                 raise FormatError(path, problem) from error
