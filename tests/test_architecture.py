@@ -20,7 +20,7 @@ NODES = ROOT / "nodes"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "file_names", "strict_json", "types"),
     ("paths",),
-    ("annotations", "settings", "runtime", "atomic", "folder_lock", "resize", "spill"),
+    ("annotations", "settings", "runtime", "atomic", "folder_lock", "pipeline", "resize", "spill"),
     ("network", "track"),
     ("memory", "formats"),
     ("propagation", "pictures", "mattes"),

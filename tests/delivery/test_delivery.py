@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.formats.tracks import load_track
 from xmempp_core.mattes.presets import load_preset
 from xmempp_core.network.checkpoint import load_model
+from xmempp_core.pictures.films import OverlayVideo
 from xmempp_core.pictures.pictures import write_picture
 from xmempp_core.propagation.propagation import Propagation
 from xmempp_core.runtime import Runtime
@@ -185,6 +189,114 @@ def test_a_run_is_stopped_while_permanent_memory_fills(shot: ShotOnDisk, tmp_pat
     assert told == [(1, 4), (2, 4), (3, 4)]
     assert not (tmp_path / "out").exists()
     assert len(job.deliver(tmp_path / "out", resume=True)) == FRAMES
+
+
+class InCaller:
+    """An executor that makes each call at once."""
+
+    def __init__(self, *options: object) -> None:
+        pass
+
+    def submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        result: Future[Any] = Future()
+        try:
+            result.set_result(call(*arguments))
+        except Exception as error:
+            result.set_exception(error)
+        return result
+
+    def shutdown(self, **options: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_threads_change_no_byte(
+    shot: ShotOnDisk, direction: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(shot, direction=direction)
+    job.deliver(tmp_path / "with", mattes=PNG, probabilities=True)
+    monkeypatch.setattr("xmempp_core.pipeline.ThreadPoolExecutor", InCaller)
+    job.deliver(tmp_path / "without", mattes=PNG, probabilities=True)
+    assert files_below(tmp_path / "with") == files_below(tmp_path / "without")
+
+
+@pytest.mark.parametrize("stop", [None, 3, 20], ids=str)
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_the_film_of_a_resumed_run_is_that_of_an_undisturbed_one(
+    shot: ShotOnDisk, direction: str, stop: int | None, tmp_path: Path
+) -> None:
+    job = Job(shot, direction=direction)
+    output = tmp_path / "out"
+    if stop is not None and stop < job.pass_().step_count:
+        with pytest.raises(Interrupted):
+            job.deliver(output, stop_after=stop)
+        assert not (output / "overlay.mp4").exists()
+    track = job.deliver(output, resume=True)
+    colors = track.annotations.colors
+    with OverlayVideo(tmp_path / "expected.mp4", job.source.frame_rate, colors=colors) as film:
+        for index in range(FRAMES):
+            film.add(job.source.frame(index), track.label_map(index))
+    expected = (tmp_path / "expected.mp4").read_bytes()
+    assert (output / "overlay.mp4").read_bytes() == expected
+
+
+def test_a_frame_that_cannot_be_read_leaves_the_files_of_those_before(
+    shot: ShotOnDisk, tmp_path: Path
+) -> None:
+    threads = set(threading.enumerate())
+    with pytest.raises(RuntimeError, match="power cut"):
+        job_dying_at(Job(shot, direction="forward"), 5).deliver(tmp_path)
+    masks = sorted(path.name for path in (tmp_path / "masks").iterdir())
+    assert masks == [f"{name}.png" for name in shot.names()[:5]]
+    assert set(threading.enumerate()) <= threads
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_full_disk_is_a_sentence_and_no_frame_counts_whose_files_are_missing(
+    shot: ShotOnDisk, direction: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_module, "CHECKPOINT_EVERY_FRAMES", 2)
+    job = Job(shot, direction=direction)
+    threads = set(threading.enumerate())
+    written, replace_file = [], os.replace
+
+    def full(source: Path, target: Path) -> None:
+        written.extend([target] if Path(target).parent.name == "masks" else [])
+        if len(written) >= 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace_file(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(FormatError, match=r"plate\.\d+\.png: cannot be written: No space left"):
+            job.deliver(tmp_path / "out")
+    assert set(threading.enumerate()) <= threads
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 5
+    assert not [p for p in (tmp_path / "out").iterdir() if p.is_file() and p.name != ".lock"]
+    job.deliver(tmp_path / "out", resume=True)
+    job.deliver(tmp_path / "whole")
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
+
+
+def test_a_run_is_stopped_while_its_film_is_made(shot: ShotOnDisk, tmp_path: Path) -> None:
+    job = Job(shot, direction="outward")
+    one, asked = job.pass_(), 0
+
+    def third_frame_of_the_film() -> bool:
+        nonlocal asked
+        asked += one.steps_done == one.step_count
+        return asked == 3
+
+    with pytest.raises(Interrupted, match="after 12 of 12 frames"):
+        deliver(one, Delivery(tmp_path / "out"), should_stop=third_frame_of_the_film)
+    assert not (tmp_path / "out" / "overlay.mp4").exists()
+    again = job.pass_()
+    seen: list[int] = []
+    options = Delivery(tmp_path / "out", resume=True)
+    deliver(again, options, progress=lambda done, total: seen.append(done))
+    assert seen == []
+    job.deliver(tmp_path / "whole")
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
 
 
 def test_a_finished_folder_is_left_alone_by_resume(shot: ShotOnDisk, tmp_path: Path) -> None:
@@ -406,6 +518,7 @@ def test_a_state_counts_only_on_files_that_are_on_the_disk(
         replace_file(source, target)
 
     monkeypatch.setattr(delivery_module, "CHECKPOINT_EVERY_FRAMES", 4)
+    monkeypatch.setattr("xmempp_core.pipeline.ThreadPoolExecutor", InCaller)
     monkeypatch.setattr(os, "fsync", note)
     monkeypatch.setattr(os, "replace", check)
     Job(shot, direction="bidirectional").deliver(tmp_path, mattes=PNG)

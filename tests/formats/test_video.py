@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import random
 import re
@@ -218,6 +219,19 @@ def test_reading_forward_keeps_no_more_than_one_frame(tmp_path: Path) -> None:
     for i in range(1, len(source)):
         source.frame(i)
         assert len(source._run) == 1
+
+
+def test_a_frame_that_was_read_is_gone_without_the_garbage_collector(tmp_path: Path) -> None:
+    source = VideoFrames(make_film(tmp_path, Film("film.mp4")))
+    source.frame(0)
+    gc.collect()
+    gc.disable()
+    try:
+        for i in range(1, len(source)):
+            source.frame(i)
+        assert gc.collect() < len(source) - 1
+    finally:
+        gc.enable()
 
 
 def test_ten_bit_films_come_as_float_with_more_than_256_levels(tmp_path: Path) -> None:

@@ -429,7 +429,7 @@ from drawn import model_info, numbered_shot
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.annotations import Annotation, AnnotationSet
 from xmempp_core.track.records import FrameRecord
-from xmempp_core.track.segmentation import Segmentation
+from xmempp_core.track.segmentation import Segmentation, label_map_of
 from xmempp_core.track.track import Shot, Track
 from xmempp_core.types import Size
 
@@ -449,7 +449,8 @@ def blobs(seed):
         logits.append(((radius - torch.hypot(dy, dx)) * 0.7).clamp(-9, 9))
     return torch.cat([torch.zeros(1, 480, 854), torch.stack(logits) + noise]).softmax(0)
 
-samples = [FrameRecord.of(Segmentation(0, (1, 2, 3), blobs(i), size, (1.0,) * 3)) for i in range(5)]
+made = [Segmentation(0, (1, 2, 3), blobs(i), size, (1.0,) * 3) for i in range(5)]
+samples = [FrameRecord.of(one, label_map_of(one)) for one in made]
 for index in range(10_000):
     track.add_record(replace(samples[index % 5], frame_index=index))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, track.stored_bytes)

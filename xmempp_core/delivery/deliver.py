@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ..atomic import make_durable
 from ..errors import Interrupted
 from ..formats.annotations.label_maps import write_label_map
 from ..formats.tracks import load_track, save_track
@@ -22,10 +22,14 @@ from ..mattes.presets import MatteSettings, load_preset
 from ..mattes.steady import check_rounds
 from ..pictures.films import OverlayVideo
 from ..pictures.pictures import write_probabilities
+from ..pipeline import ReadAhead, WriteBehind, queue_items
+from ..propagation.encoding import Picture
 from ..propagation.propagation import Propagation
+from ..resize import internal_size
 from ..track.segmentation import label_map_of
 from ..track.track import Track
 from ..types import FrameSource
+from .frame_writer import FrameWriter
 from .identity import Identity
 from .output_folder import (
     MASKS,
@@ -99,22 +103,25 @@ def deliver(
                 return finished
         else:
             folder.drop_unfinished()
-        track, total = Track.of(pass_), pass_.step_count
+        track = Track.of(pass_)
         pass_.keep_backward_in(folder.backward_results)
         identity = _load_unfinished(pass_, track, folder, identity)
         folder.begin(identity.facts)
-        for prepared in pass_.prepare():
+        watch = _Watch(pass_, delivery.output, progress, should_stop)
+        for prepared in pass_.prepare():  # reads frames in an order of its own
             if preparing is not None:
                 preparing(*prepared)
-            if should_stop():
-                raise Interrupted(pass_.steps_done, total, delivery.output)
-        with closing(_checkpointed(pass_, track, folder, delivery)) as frames:
-            for _ in frames:
-                if progress is not None:
-                    progress(pass_.steps_done, total)
-                if should_stop() and pass_.steps_done < total:
-                    raise Interrupted(pass_.steps_done, total, delivery.output)
-        _finish(pass_.source, track, folder, identity.facts, delivery)
+            watch.check()
+        write_files = partial(_write_frame, delivery, track)
+        if _shows_in_order(pass_) and not delivery.steady_rounds:
+            with _film(track, folder) as film:
+                _run(pass_, FrameWriter(track, folder, write_files, film), watch)
+        else:
+            _run(pass_, FrameWriter(track, folder, write_files), watch)
+            _write_film(pass_.source, track, delivery, folder, watch)
+        _finish(pass_.source, track, delivery, folder, watch)
+        folder.write_json(REPORT, report_of(track, identity.facts))
+        folder.drop_unfinished()
         return track
 
 
@@ -133,48 +140,85 @@ def _check_mattes(pass_: Propagation, delivery: Delivery) -> None:
         check_no_plate(plan, job.output, pass_.source)
 
 
-def _checkpointed(
-    pass_: Propagation, track: Track, folder: OutputFolder, delivery: Delivery
-) -> Generator[None, None, None]:
-    """Every frame of the pass, kept and written; the state is saved now and then.
-
-    Closing the iterator early saves the state too.
-    """
-    unsaved = _Unsaved()
-    try:
-        for segmentation in pass_.steps():
-            if segmentation is not None:
-                track.add(segmentation)
-                unsaved.indices.append(segmentation.frame_index)
-                unsaved.files.extend(_write_frame(segmentation.frame_index, track, delivery))
-            if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
-                _save(pass_, track, folder, unsaved)
-                unsaved = _Unsaved()
-            yield
-    except GeneratorExit:
-        _save(pass_, track, folder, unsaved)
-        raise
-
-
 @dataclass(frozen=True)
-class _Unsaved:
-    """What was made since the state was saved."""
+class _Watch:
+    """Who is told how far a pass is, and may stop it."""
 
-    indices: list[int] = field(default_factory=list)
-    files: list[Path] = field(default_factory=list)
+    pass_: Propagation
+    output: Path
+    progress: Callable[[int, int], None] | None
+    should_stop: Callable[[], bool]
+
+    def after_step(self) -> None:
+        """Tells how far the pass is; raises Interrupted where it is to stop."""
+        done, total = self.pass_.steps_done, self.pass_.step_count
+        if self.progress is not None:
+            self.progress(done, total)
+        if done < total:
+            self.check()
+
+    def check(self) -> None:
+        """Raises Interrupted where the pass is to stop."""
+        if self.should_stop():
+            raise Interrupted(self.pass_.steps_done, self.pass_.step_count, self.output)
 
 
-def _save(pass_: Propagation, track: Track, folder: OutputFolder, unsaved: _Unsaved) -> None:
-    """Saves the state once the files of all frames that it counts as done are safe."""
-    make_durable(unsaved.files)
-    folder.save_unfinished(pass_.state(), [track.record(index) for index in unsaved.indices])
+def _run(pass_: Propagation, writer: FrameWriter, watch: _Watch) -> None:
+    """Computes and writes all frames of a pass."""
+    with closing(_written(pass_, writer)) as frames:
+        for _ in frames:
+            watch.after_step()
 
 
-def _write_frame(index: int, track: Track, delivery: Delivery) -> list[Path]:
-    """Writes the files of one frame that need no other, from the track; returns them."""
+def _written(pass_: Propagation, writer: FrameWriter) -> Generator[None, None, None]:
+    """Every frame of the pass, read ahead of it and written behind it; the state is saved at times.
+
+    Closing the iterator early saves the state too, once the frames until then are written.
+    """
+    order = pass_.frames_ahead(kept=writer.needs_pixels)
+    items = queue_items(_frame_bytes(pass_))
+    of_step: dict[int, Picture] = {}
+
+    def take(frame_index: int) -> Picture:
+        if frame_index not in of_step:
+            of_step[frame_index] = ahead.take(frame_index)
+        return of_step[frame_index]
+
+    with ReadAhead(pass_.read, order, items) as ahead, WriteBehind(items) as behind:
+        pass_.read_with(take)
+        try:
+            for segmentation in pass_.steps():
+                if segmentation is not None:
+                    index = segmentation.frame_index
+                    pixels = take(index).pixels if writer.needs_pixels else None
+                    behind.call(writer.write, segmentation, pixels)
+                of_step.clear()
+                if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
+                    behind.call(writer.saving(pass_))
+                yield
+            if pass_.steps_done % CHECKPOINT_EVERY_FRAMES:  # film and mattes may take their time
+                behind.call(writer.saving(pass_))
+        except GeneratorExit:
+            behind.call(writer.saving(pass_))
+            behind.wait()
+            raise
+        finally:
+            pass_.read_with(pass_.read)
+
+
+def _frame_bytes(pass_: Propagation) -> int:
+    """Most that a frame in a queue takes: as float32 in both sizes, with its probabilities."""
+    size = pass_.source.size
+    internal = internal_size(size, pass_.settings.internal_size)
+    planes = 3 + len(pass_.annotations.object_ids) + 1
+    return 4 * (3 * size.height * size.width + planes * internal.height * internal.width)
+
+
+def _write_frame(delivery: Delivery, track: Track, index: int, labels: Tensor) -> list[Path]:
+    """Writes the files of one frame that need no other; returns them."""
     files = []
     if not delivery.steady_rounds:
-        files.append(_write_mask(delivery.output, track, index, track.label_map(index)))
+        files.append(_write_mask(delivery.output, track, index, labels))
     if delivery.probabilities:
         files.append(delivery.output / PROBABILITIES / f"{track.shot.name(index)}.npz")
         write_probabilities(files[-1], track.probabilities(index), track.object_ids)
@@ -187,27 +231,43 @@ def _write_mask(root: Path, track: Track, index: int, labels: Tensor) -> Path:
     return path
 
 
-def _finish(
-    source: FrameSource,
-    track: Track,
-    folder: OutputFolder,
-    identity: dict[str, str],
-    delivery: Delivery,
-) -> None:
-    """What is written once all frames are there."""
-    rounds = delivery.steady_rounds
+# ---- what comes once all frames are there
+
+
+def _shows_in_order(pass_: Propagation) -> bool:
+    """Whether the film can be made while the pass runs: all of its frames are to come, in order."""
+    order = pass_.result_order
+    return not pass_.steps_done and order == sorted(order)
+
+
+def _film(track: Track, folder: OutputFolder) -> OverlayVideo:
     colors = track.annotations.colors
-    with OverlayVideo(folder.root / OVERLAY, track.frame_rate, colors=colors) as video:
+    return OverlayVideo(folder.root / OVERLAY, track.frame_rate, colors=colors)
+
+
+def _write_film(
+    source: FrameSource, track: Track, delivery: Delivery, folder: OutputFolder, watch: _Watch
+) -> None:
+    """The film of a pass that is done, and the masks where they are steadied."""
+    items = queue_items(12 * track.size.height * track.size.width)
+    indices, rounds = track.frame_indices, delivery.steady_rounds
+    with _film(track, folder) as film, ReadAhead(source.frame, indices, items) as ahead:
         for index, labels in _final_labels(track, source, rounds):
+            watch.check()
             if rounds:
                 _write_mask(folder.root, track, index, labels)
-            video.add(source.frame(index), labels)
+            film.add(ahead.take(index), labels)
+
+
+def _finish(
+    source: FrameSource, track: Track, delivery: Delivery, folder: OutputFolder, watch: _Watch
+) -> None:
+    """Mattes and track."""
     if delivery.mattes is not None:
         _log.info("writing mattes")
-        export_mattes(track, _matte_job(delivery, delivery.mattes), source=source)
+        job = _matte_job(delivery, delivery.mattes)
+        export_mattes(track, job, source=source, progress=lambda done, total: watch.check())
     save_track(track, folder.root / TRACK)
-    folder.write_json(REPORT, report_of(track, identity))
-    folder.drop_unfinished()
 
 
 def _final_labels(track: Track, source: FrameSource, rounds: int) -> Iterator[tuple[int, Tensor]]:

@@ -81,7 +81,13 @@ class OutputFolder:
         """
         self.write_json(f"{UNFINISHED}/{_IDENTITY}", identity)
 
-    def save_unfinished(self, state: dict[str, Tensor], records: Sequence[FrameRecord]) -> None:
+    def backward_files(self) -> list[Path]:
+        """Files of the backward results until now."""
+        return list(self.backward_results.glob("*.bin"))
+
+    def save_unfinished(
+        self, state: dict[str, Tensor], records: Sequence[FrameRecord], backward: Sequence[Path]
+    ) -> None:
         """Keeps the state of the pass, and the results since the last time, through a power cut.
 
         Killed in between, it leaves results that the older state makes again.
@@ -89,13 +95,13 @@ class OutputFolder:
         Args:
             state: tensors of `Propagation.state`.
             records: results that no earlier call kept.
+            backward: files of backward results that the state counts on.
         """
         folder = self.root / UNFINISHED
         if records:
             number = len(list(folder.glob(f"{_PART}*")))
             save_records(records, folder / f"{_PART}{number:05d}.xmrecords")
-        backward = [path for path in self.backward_results.glob("*.bin") if path not in self._safe]
-        make_durable(backward)
+        make_durable(path for path in backward if path not in self._safe)
         self._safe.update(backward)
         on_host = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
         write_bytes(folder / _STATE, save(on_host), durable=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 from torch import Tensor
@@ -11,6 +12,21 @@ from ..resize import internal_size, resize_frame, resize_masks, to_display
 from ..settings import PropagationSettings
 from ..types import Features, FrameSource, Network, Size
 from .feature_cache import CacheOwner, FeatureCache, picture_hash
+
+_THREADED_DEVICES = ("cpu", "cuda")  # elsewhere only one thread works on the device
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A frame as its file has it, with what is made of it before the network."""
+
+    frame_index: int
+    pixels: Tensor
+    """(H, W, 3) uint8 or float32 display values"""
+    key: str | None
+    """its name in the feature cache; None without one"""
+    prepare: Callable[[], Tensor]
+    """gives it (3, H, W) float32 at internal size on the network's device, made once"""
 
 
 class EncodedFrame:
@@ -62,17 +78,32 @@ class ShotEncoder:
         """Internal size."""
         self._network, self._source, self._cache = network, source, feature_cache
         self._antialias = settings.antialias
+        self.read_frame: Callable[[int], Picture] = self.read
+        """Gives a frame to be encoded; another function may have read it ahead with `read`."""
         if feature_cache is not None:
             feature_cache.bind(self._owner())
 
+    def read(self, frame_index: int) -> Picture:
+        """A frame of the shot, as far as it comes without the network; in any thread.
+
+        It is hashed for the cache where there is one, else brought to internal size on the device.
+        """
+        pixels = self._source.frame(frame_index)
+        prepare = cache(lambda: self.prepared(pixels))
+        if self._cache is not None:  # whose hits need no picture
+            return Picture(frame_index, pixels, picture_hash(pixels), prepare)
+        if self._network.device.type in _THREADED_DEVICES:
+            prepare()
+        return Picture(frame_index, pixels, None, prepare)
+
     def encode(self, frame_index: int) -> EncodedFrame:
         """A frame of the shot."""
-        pixels = self._source.frame(frame_index)
-        if self._cache is None:
-            return self.encode_picture(pixels)
-        prepare = cache(lambda: self.prepared(pixels))
-        features = self._cache.get(picture_hash(pixels), lambda: self._network.encode(prepare()))
-        return EncodedFrame(features, self.size, prepare)
+        picture = self.read_frame(frame_index)
+        if self._cache is None or picture.key is None:
+            features = self._network.encode(picture.prepare())
+        else:
+            features = self._cache.get(picture.key, lambda: self._network.encode(picture.prepare()))
+        return EncodedFrame(features, self.size, picture.prepare)
 
     def encode_picture(self, pixels: Tensor) -> EncodedFrame:
         """A picture (H, W, 3) that is no frame of the shot, such as an augmented one."""

@@ -6,7 +6,7 @@ two of them; `frame_step.segment_frame` takes it over one frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +23,7 @@ from ..track.segmentation import Segmentation
 from ..types import FrameSource, Network
 from .annotated_shot import AnnotatedShot
 from .backward_results import BackwardResults, with_background
+from .encoding import Picture
 from .feature_cache import FeatureCache
 from .frame_order import Step, forward_weight, inward_steps, plan_steps
 from .frame_step import PassState, segment_frame
@@ -145,6 +146,28 @@ class Propagation:
 
     def __iter__(self) -> Iterator[Segmentation]:
         return (one for one in self.steps() if one is not None)
+
+    @property
+    def result_order(self) -> list[int]:
+        """The frames of the whole pass in the order in which their segmentations come."""
+        return [s.frame_index for s in self._steps if s.action not in ("skip", "keep")]
+
+    def frames_ahead(self, *, kept: bool) -> list[int]:
+        """The frames of the steps to come, in order.
+
+        Args:
+            kept: also those whose result is there already, so that they are not read.
+        """
+        ahead = self._steps[self._position :]
+        return [step.frame_index for step in ahead if kept or step.action != "yield_kept"]
+
+    def read(self, frame_index: int) -> Picture:
+        """A frame as the pass reads it; in any thread."""
+        return self._shot.encoder.read(frame_index)
+
+    def read_with(self, read: Callable[[int], Picture]) -> None:
+        """Has the steps read their frames with a function that gives what `read` gives."""
+        self._shot.encoder.read_frame = read
 
     def prepare(self) -> Iterator[tuple[int, int]]:
         """Fills permanent memory, one annotated picture or augmentation at a time.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
-from .segmentation import Segmentation, label_map_of
+from .segmentation import Segmentation
 
 # The fastest level: results are dominated by flat areas, higher levels save a fifth at four times
 # the time.
@@ -44,14 +44,14 @@ class FrameRecord:
     of all N + 1 channels."""
 
     @classmethod
-    def of(cls, segmentation: Segmentation) -> FrameRecord:
-        """The record of a segmentation."""
+    def of(cls, segmentation: Segmentation, labels: Tensor) -> FrameRecord:
+        """The record of a segmentation and its label map."""
         channels, height, width = segmentation.probabilities.shape
         return cls(
             segmentation.frame_index,
             (channels, height, width),
             _compress(_bytes_of(_levels_of(segmentation.probabilities))),
-            _compress(label_map_of(segmentation).numpy()),
+            _compress(labels.numpy()),
             segmentation.confidence,
             segmentation.absent_ids,
         )

@@ -202,8 +202,11 @@ class Track:
         """Size of the compressed results, in memory or file."""
         return sum(e.probability_bytes + e.label_bytes for e in self._entries.values())
 
-    def add(self, segmentation: Segmentation) -> None:
+    def add(self, segmentation: Segmentation) -> Tensor:
         """Keep a frame's result; a frame added again is replaced.
+
+        Returns:
+            Its label map, see `label_map`.
 
         Raises:
             InputError: its objects are not the track's.
@@ -218,7 +221,9 @@ class Track:
         if segmentation.size != self.size:
             what = f"segmentation of frame {segmentation.frame_index}"
             raise ShapeError(what, str(self.size), str(segmentation.size))
-        self.add_record(FrameRecord.of(segmentation))
+        labels = label_map_of(segmentation)
+        self.add_record(FrameRecord.of(segmentation, labels))
+        return labels
 
     def add_record(self, record: FrameRecord) -> None:
         """Keep a frame's result that another track stored; see `records`."""

@@ -15,6 +15,7 @@ from typing import Any
 import av.error
 import numpy as np
 import torch
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -244,7 +245,8 @@ def _upright(pixels: np.ndarray[Any, Any], frame: VideoFrame) -> np.ndarray[Any,
 
     The matrix sends (x, y) to (a x + c y, b x + d y), in 16.16 fixed point (ISO 14496-12, 8.2.2).
     """
-    side_data: Any = frame.side_data
+    # frame.side_data would stay in the frame and hold it in turn, until garbage is collected
+    side_data: Any = SideDataContainer(frame)  # type: ignore[call-arg]
     try:
         matrix = side_data[SideDataType.DISPLAYMATRIX]
     except KeyError:
