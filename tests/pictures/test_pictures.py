@@ -258,7 +258,7 @@ def test_replacing_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Path)
     assert ([p.name for p in tmp_path.iterdir()], path.read_text()) == (["a.txt"], "old")
     write_bytes(path, b"new")
     assert path.read_text() == "new"
-    with pytest.raises(FormatError, match="cannot be written: "):
+    with pytest.raises(FormatError, match="is a folder; give the name of a file"):
         write_bytes(tmp_path, b"new")
 
 
