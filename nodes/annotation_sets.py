@@ -56,10 +56,13 @@ def _resized(annotations: AnnotationSet, size: Size) -> AnnotationSet:
 def _fit(annotation: Annotation, size: Size) -> Annotation:
     from ..xmempp_core import fit_masks
 
-    if not len(annotation.masks):
-        return replace(annotation, masks=annotation.masks.new_zeros(0, *size))
     what = f"masks of frame {annotation.frame_index}"
-    return replace(annotation, masks=fit_masks(annotation.masks, size, what))
+    void = None if annotation.void is None else fit_masks(annotation.void, size, what)
+    if not len(annotation.masks):
+        masks = annotation.masks.new_zeros(0, *size)
+    else:
+        masks = fit_masks(annotation.masks, size, what)
+    return replace(annotation, masks=masks, void=void)
 
 
 class Positions:

@@ -86,8 +86,11 @@ class LoadAnnotations(io.ComfyNode):
 
     @classmethod
     def execute(cls, folder: str) -> io.NodeOutput:
-        """The set."""
-        return io.NodeOutput(annotations_in(files.input_file(folder)))
+        """The set; the node says what was found in it."""
+        from ..xmempp_core import found_objects
+
+        annotations = annotations_in(files.input_file(folder))
+        return io.NodeOutput(annotations, ui={"text": (found_objects(annotations),)})
 
 
 class SaveTrack(io.ComfyNode):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from .formats.annotations.folder import fit_masks, load_annotations, save_annotations
     from .formats.annotations.label_maps import PALETTE, read_label_map, write_label_map
+    from .formats.annotations.summary import found_objects
     from .formats.frames.number_lists import parse_numbers, runs_of
     from .formats.frames.open import open_frames
     from .formats.mattes.png import write_matte
@@ -114,6 +115,7 @@ __all__ = [
     "every_nth_matte",
     "export_mattes",
     "fit_masks",
+    "found_objects",
     "is_out_of_memory",
     "label_map_of",
     "load_annotations",
@@ -191,6 +193,7 @@ _MODULES = {
         "read_label_map",
         "write_label_map",
     ),
+    "formats.annotations.summary": ("found_objects",),
     "formats.frames.number_lists": (
         "parse_numbers",
         "runs_of",

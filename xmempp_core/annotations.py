@@ -37,6 +37,9 @@ class Annotation:
     """(N, H, W) bool at source resolution, one for each object id, none over another."""
     exhaustive: bool = False
     """True for a label map: unlisted objects are absent."""
+    void: Tensor | None = None
+    """(H, W) bool: pixels of which nothing is said, outside all masks. What is predicted stands
+    there, of the objects that are on the frame. None where there are none."""
 
     def __post_init__(self) -> None:
         _check_frame_index(self.frame_index)
@@ -56,15 +59,31 @@ class Annotation:
         order = sorted(range(n), key=lambda i: self.object_ids[i])
         object.__setattr__(self, "object_ids", tuple(self.object_ids[i] for i in order))
         object.__setattr__(self, "masks", masks[order])
+        object.__setattr__(self, "void", self._void_left(self.void))
+
+    def _void_left(self, void: Tensor | None) -> Tensor | None:
+        """Void pixels that no mask covers; None without any."""
+        if void is None:
+            return None
+        if void.shape != self.masks.shape[1:]:
+            what = f"annotation of frame {self.frame_index}: void"
+            raise ShapeError(what, tuple(self.masks.shape[1:]), tuple(void.shape))
+        left = void.bool() & ~self.masks.any(0)
+        return left if left.any() else None
 
     @classmethod
-    def from_label_map(cls, frame_index: int, labels: Tensor) -> Annotation:
-        """An exhaustive annotation from a label map (H, W) of object ids, 0 = background."""
+    def from_label_map(
+        cls, frame_index: int, labels: Tensor, void: Tensor | None = None
+    ) -> Annotation:
+        """An exhaustive annotation from a label map (H, W) of object ids, 0 = background.
+
+        `void` (H, W) marks pixels of which nothing is said.
+        """
         ids = tuple(int(i) for i in labels.unique() if i != 0)
         masks = (
             torch.stack([labels == i for i in ids]) if ids else labels.new_zeros(0, *labels.shape)
         )
-        return cls(frame_index, ids, masks.bool(), exhaustive=True)
+        return cls(frame_index, ids, masks.bool(), exhaustive=True, void=void)
 
     @property
     def size(self) -> Size:
@@ -107,7 +126,9 @@ class Annotation:
         ids = (*kept, *newer.object_ids)
         own = self.masks[[self.object_ids.index(i) for i in kept]]
         masks = torch.cat([own, newer.masks])
-        return replace(self, object_ids=ids, masks=masks)
+        voids = [one for one in (self.void, newer.void) if one is not None]
+        void = torch.stack(voids).any(0) if voids else None
+        return replace(self, object_ids=ids, masks=masks, void=void)
 
     def spelled_out(self, object_ids: Iterable[int]) -> Annotation:
         """The same as a list: what an exhaustive one implies of these objects is said of each."""
@@ -172,6 +193,8 @@ class AnnotationSet:
             if one.size != next_one.size:
                 what = f"annotation of frame {next_one.frame_index}: masks"
                 raise ShapeError(what, str(one.size), str(next_one.size))
+        for object_id, name in self.names.items():
+            check_object_name(object_id, name)
         object.__setattr__(self, "annotations", ordered)
         object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
         object.__setattr__(self, "colors", MappingProxyType(dict(self.colors)))
@@ -201,6 +224,8 @@ class AnnotationSet:
             facts = (one.frame_index, one.object_ids, one.exhaustive, one.size)
             digest.update(repr(facts).encode())
             digest.update(one.masks.contiguous().cpu().numpy().data)
+            if one.void is not None:
+                digest.update(b"void" + one.void.cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def at(self, frame_index: int) -> Annotation | None:
@@ -272,6 +297,15 @@ def check_object_id(object_id: int) -> int:
     if not isinstance(object_id, int) or not 1 <= object_id <= MAX_OBJECT_ID:
         raise InputError(f"object id {object_id!r} is not an integer from 1 to {MAX_OBJECT_ID}")
     return object_id
+
+
+def check_object_name(object_id: int, name: str) -> None:
+    """Raises InputError for a name that no file could keep."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        problem = f"object {object_id} has the name {name!a}, which is not valid Unicode"
+        raise InputError(f"{problem}; rename it") from error
 
 
 def _check_frame_index(frame_index: int) -> None:

@@ -135,3 +135,20 @@ def test_temporal_error_needs_two_neighbors_and_an_object() -> None:
     assert temporal_error(empty, empty) is None
     full = dict.fromkeys(range(3), labels)
     assert temporal_error(full, full, (0, 1, 2)) is None
+
+
+def test_void_pixels_count_in_no_score() -> None:
+    truth = {t: np.zeros((20, 30), np.uint8) for t in range(2)}
+    void = {0: np.zeros((20, 30), bool)}
+    for labels in truth.values():
+        labels[3:12, 3:12] = 1
+    void[0][12:16] = True
+    predicted = {t: labels.copy() for t, labels in truth.items()}
+    predicted[0][12:16, 3:12] = 1
+    predicted[0][14, 20] = 2
+    blamed = score_frames(predicted, truth)
+    spared = score_frames(predicted, truth, void=void)
+    assert blamed[0].j < 1
+    assert [(s.object_id, s.j, s.f) for s in spared] == [(1, 1.0, 1.0)] * 2
+    assert temporal_error(predicted, truth) > 0
+    assert temporal_error(predicted, truth, void=void) == 0

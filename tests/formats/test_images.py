@@ -483,7 +483,7 @@ def test_a_name_that_utf_8_cannot_write_is_refused_at_reading(tmp_path: Path) ->
     for number in (1, 2):
         Image.fromarray(EIGHT).save(tmp_path / "a.png")
         os.rename(tmp_path / "a.png", os.path.join(folder, b"caf\xe9.%d.png" % number))
-    with pytest.raises(FormatError, match=r"name is no valid UTF-8, 'caf\\udce9\.1\.png'; rename"):
+    with pytest.raises(FormatError, match=r"the name 'caf\\udce9\.1\.png' is not valid Unicode"):
         open_frames(tmp_path)
     with pytest.raises(FormatError, match=r"the name 'caf\\udce9\.2' is not valid Unicode; rename"):
         open_frames(Path(os.fsdecode(os.path.join(folder, b"caf\xe9.2.png"))))

@@ -367,21 +367,21 @@ def test_drawn_objects_that_a_map_does_not_speak_about_are_left_out_and_logged(
         ("[", "is not valid"),
         ("[]", "an object {...} must hold everything"),
         ('{"version": 2}', "version 2 is unknown"),
-        ('{"frame": {}}', 'unknown key "frame"'),
+        ('{"frame": {}}', "unknown key 'frame'"),
         ('{"names": {"0": "x"}}', "object id 0 is not an integer from 1 to 255"),
         ('{"names": {"a": "x"}}', "object id 'a' is not an integer"),
         ('{"names": {"1": 2}}', "2 must be text"),
         ('{"colors": {"1": [0, 0, 256]}}', "must be three integers 0 to 255"),
         ('{"absences": [{"object": 1}]}', "must be like"),
         ('{"absences": [{"object": 1, "first": 9, "last": 3}]}', "runs backward"),
-        ('{"frames": {"00003": []}}', 'frame "00003" is \\[\\]'),
+        ('{"frames": {"00003": []}}', r"frame '00003' is \[\]"),
         ('{"frames": {"00003": {"absent": 2}}}', '"absent" is 2, it must be a list'),
         ('{"frames": {"00003": {"absent": [true]}}}', "object id True"),
         ('{"frames": {"99": {"absent": [2]}}}', "99 matches no frame"),
         ('{"frames": {"00004": {"objects": [1]}}}', "can only list absent objects"),
         ('{"frames": {"00003": {"absent": [1]}}}', "both drawn and declared absent"),
         ('{"frames": {"00003": {"overlaps": {"1": "../x.png"}}}}', "must lie in the same folder"),
-        ('{"frames": {"00003": {"overlaps": {"1": "x.png"}}}}', "x.png: cannot be read"),
+        ('{"frames": {"00003": {"overlaps": {"1": "x.png"}}}}', "x.png: does not exist"),
     ],
 )
 def test_a_json_that_cannot_be_understood_is_refused(
@@ -399,7 +399,7 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
         load_annotations(tmp_path / "nowhere", SHOT)
     with pytest.raises(FormatError, match="holds no label-map PNG"):
         load_annotations(tmp_path, SHOT)
-    with pytest.raises(FormatError, match=r"a.png: cannot be read"):
+    with pytest.raises(FormatError, match=r"a.png: does not exist"):
         read_label_map(tmp_path / "a.png")
     write_label_map(tmp_path / "00003.png", torch.from_numpy(_labels(i1=(0, 5, 0, 5))))
     whole = (tmp_path / "00003.png").read_bytes()
@@ -411,5 +411,5 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
 
 def test_grey_values_above_255_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.full(SIZE, 300, np.uint16)).save(tmp_path / "00003.png")
-    with pytest.raises(FormatError, match="holds the grey value 300"):
+    with pytest.raises(FormatError, match="holds the gray value 300"):
         load_annotations(tmp_path, SHOT)

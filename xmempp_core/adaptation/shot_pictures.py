@@ -94,7 +94,7 @@ def _picture(frame: Tensor, size: Size, how: PictureSize) -> Tensor:
 def _label_map(annotation: Annotation, size: Size) -> Tensor:
     """(H, W) uint8 of object ids; where masks overlap the lowest id stands."""
     resized = resize_masks(annotation.masks.cpu(), size) > 0.5
-    return replace(annotation, masks=resized).label_map()
+    return replace(annotation, masks=resized, void=None).label_map()
 
 
 def _known_ids(

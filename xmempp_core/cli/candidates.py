@@ -25,7 +25,7 @@ from ..runtime import Runtime
 from ..track.track import Track
 from ..types import FrameSource
 from .progress import shown_progress
-from .propagate import add_report_arguments, add_runtime_arguments
+from .propagate import add_report_arguments, add_runtime_arguments, tell_found
 
 CONTENT, SHEET, CURVE = "candidates.json", "contact_sheet.png", "curve.png"
 
@@ -101,6 +101,7 @@ def run_candidates(options: argparse.Namespace) -> int:
     network = load_model(options.model, runtime)
     if network.info.sha256 != track.model.sha256:
         logger.info("the track was made with model %s, not this one", track.model.name)
+    tell_found(annotations, source)
     with (
         open_output(options.output, overwrite=options.overwrite, resume=False) as output,
         shown_progress("candidates", quiet=options.quiet) as progress,

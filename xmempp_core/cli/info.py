@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import FormatError
-from ..formats.annotations.label_maps import read_label_map
-from ..formats.frames.listing import is_pattern
+from ..errors import XMemError
+from ..formats.annotations.folder import load_annotations
+from ..formats.annotations.notes import NOTES_NAME
+from ..formats.annotations.summary import found_objects
 from ..formats.frames.open import open_frames
 from ..formats.tracks import load_track
 from ..network.checkpoint import BUNDLED, SUFFIXES, convert, load_model
+from ..paths import path_kind, user_path
 from ..runtime import Runtime
 from ..track.track import Track
 from ..types import FrameSource, ModelInfo
@@ -48,15 +51,13 @@ def run_convert(options: argparse.Namespace) -> int:
 
 
 def _facts(text: str) -> list[tuple[str, object]]:
-    path = Path(text)
+    path = user_path(text)
     if text in BUNDLED or path.suffix in SUFFIXES:
         return _model_facts(load_model(text, Runtime.choose("cpu", "float32")).info)
     if path.suffix == ".xmtrack":
         return _track_facts(load_track(path))
-    if not path.exists() and not is_pattern(path):
-        raise FormatError(path, "does not exist")
     source = open_frames(text)
-    return _clip_facts(source) + _label_facts(path)
+    return _clip_facts(source) + _label_facts(path, source)
 
 
 def _model_facts(info: ModelInfo) -> list[tuple[str, object]]:
@@ -94,19 +95,27 @@ def _clip_facts(source: FrameSource) -> list[tuple[str, object]]:
     ]
 
 
-def _label_facts(folder: Path) -> list[tuple[str, object]]:
-    """Object ids of a folder of label maps; nothing where the pictures are none."""
-    files = sorted(folder.glob("*.png")) if folder.is_dir() else []
-    ids: set[int] = set()
-    for file in files:
-        try:
-            ids.update(int(i) for i in read_label_map(file).unique())
-        except FormatError:
-            return []
-    objects = sorted(ids - {0})
-    if not objects or len(objects) > len(files) + 32:
+def _label_facts(folder: Path, source: FrameSource) -> list[tuple[str, object]]:
+    """What the pictures of a folder say as label maps; nothing where they are none.
+
+    Raises:
+        FormatError: the folder has annotations.json and its maps cannot be read.
+    """
+    if path_kind(folder) != "folder":
         return []
-    return [("as label maps", f"objects {', '.join(map(str, objects))}")]
+    try:
+        annotations = load_annotations(folder, source)
+    except XMemError:
+        if os.path.lexists(folder / NOTES_NAME):
+            raise
+        return []
+    if not annotations.object_ids:
+        return []
+    objects = ", ".join(map(str, annotations.object_ids))
+    return [
+        ("as label maps", f"objects {objects}"),
+        ("found", found_objects(annotations, source.name)),
+    ]
 
 
 def _track_facts(track: Track) -> list[tuple[str, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..delivery.output_folder import (
 )
 from ..errors import FormatError, InputError
 from ..formats.annotations.folder import load_annotations
+from ..formats.annotations.summary import found_objects
 from ..formats.frames.number_lists import parse_numbers, shown
 from ..formats.frames.numbering import index_of_number, parse_range
 from ..formats.frames.open import open_frames
@@ -41,6 +43,8 @@ from .adapting import adapt_shown, adaptation_settings, add_adapt_arguments
 from .progress import Counter, peak_memory_bytes, shown_progress, stop_request
 
 Subparsers = Any
+
+logger = logging.getLogger(__name__)
 
 
 def add_commands(commands: Subparsers) -> None:
@@ -165,6 +169,7 @@ def run_propagate(options: argparse.Namespace) -> int:
     pass_ = Propagation(
         network, source, annotations, settings, frame_range=frame_range, augment=augment
     )
+    tell_found(annotations, source)
     start = time.monotonic()
     with (
         shown_progress("annotations", unit="picture", quiet=options.quiet) as preparing,
@@ -203,6 +208,11 @@ def inputs_from(options: argparse.Namespace) -> tuple[FrameSource, AnnotationSet
     for text in options.absent:
         annotations = annotations.with_absence(_absence(text, source, annotations))
     return source, annotations
+
+
+def tell_found(annotations: AnnotationSet, source: FrameSource) -> None:
+    """Says which objects are annotated on which frames."""
+    logger.info("annotations: %s", found_objects(annotations, source.name))
 
 
 def settings_from(options: argparse.Namespace) -> PropagationSettings:

@@ -110,6 +110,8 @@ def _digest(annotations: AnnotationSet) -> str:
         head = (one.frame_index, one.object_ids, one.exhaustive, tuple(one.masks.shape))
         digest.update(repr(head).encode())
         digest.update(one.masks.cpu().numpy().tobytes())
+        if one.void is not None:
+            digest.update(b"void" + one.void.cpu().numpy().tobytes())
     shown = (annotations.absences, dict(annotations.names), dict(annotations.colors))
     digest.update(repr(shown).encode())
     return digest.hexdigest()

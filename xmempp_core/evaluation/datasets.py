@@ -18,13 +18,13 @@ import torch
 
 from ..annotations import Annotation, AnnotationSet
 from ..errors import FormatError, InputError
-from ..formats.annotations.label_maps import read_label_map
+from ..formats.annotations.label_maps import LabelMap, read_lone_map
 from ..formats.frames.chosen_frames import ChosenFrames
 from ..formats.frames.open import open_frames
 from ..paths import path_kind, read_text
 from ..strict_json import parse_json
 from ..types import FrameSource
-from .metrics import Labels
+from .metrics import Labels, Mask
 
 FRAMES, MASKS = "JPEGImages", "Annotations"
 _PICTURES = (".jpg", ".jpeg", ".png")
@@ -46,11 +46,18 @@ class Clip:
 
     def truth(self, frame_index: int) -> Labels:
         """(H, W) object ids of a frame that has a label map; objects that do not count are 0."""
-        labels = read_label_map(self.mask_files[frame_index]).numpy()
+        labels = self._map(frame_index).labels.copy()
         if self.object_ids is not None:
             for object_id in set(labels.ravel().tolist()) - {0, *self.object_ids}:
                 labels[labels == object_id] = 0
         return labels
+
+    def void(self, frame_index: int) -> Mask | None:
+        """(H, W) pixels of a frame's label map that belong to nobody; None without any."""
+        return self._map(frame_index).void
+
+    def _map(self, frame_index: int) -> LabelMap:
+        return read_lone_map(self.mask_files[frame_index], frozenset(self.object_ids or ()))
 
     def annotations(self, frame_indices: Sequence[int]) -> AnnotationSet:
         """The true masks of the given frames, as an artist would have drawn them.
@@ -64,8 +71,12 @@ class Clip:
                     f"sequence {self.name}: frame {index} has no label map; "
                     f"annotate one of {', '.join(map(str, self.mask_files))}"
                 )
-        maps = {i: torch.from_numpy(self.truth(i)) for i in frame_indices}
-        return AnnotationSet(tuple(Annotation.from_label_map(i, m) for i, m in maps.items()))
+        return AnnotationSet(tuple(self._annotation(i) for i in frame_indices))
+
+    def _annotation(self, frame_index: int) -> Annotation:
+        void, labels = self.void(frame_index), torch.from_numpy(self.truth(frame_index))
+        nobody = None if void is None else torch.from_numpy(void)
+        return Annotation.from_label_map(frame_index, labels, nobody)
 
     def every(self, step: int) -> Clip:
         """The clip with every `step`-th frame only."""

@@ -84,6 +84,7 @@ def score_frames(
     predicted: Mapping[int, Labels],
     truth: Mapping[int, Labels],
     annotated: Collection[int] = (),
+    void: Mapping[int, Mask] | None = None,
 ) -> list[FrameScore]:
     """J and F of every object on every frame that has a truth and is not annotated.
 
@@ -94,6 +95,7 @@ def score_frames(
         predicted: label maps (H, W) by frame index; every frame that is scored.
         truth: label maps (H, W) by frame index; may be sparse.
         annotated: frames that were given to the method and so are not counted.
+        void: pixels (H, W) by frame index that belong to nobody; there, neither counts.
 
     Raises:
         InputError: a frame was not predicted.
@@ -108,11 +110,16 @@ def score_frames(
             raise InputError(f"frame {t} has a true mask but was not predicted; predict all frames")
         if predicted[t].shape != truth[t].shape:
             raise ShapeError(f"predicted mask of frame {t}", truth[t].shape, predicted[t].shape)
-        present = set(np.unique(truth[t]).tolist()) - {0}
+        nobody = (void or {}).get(t)
+        found, right = (
+            labels if nobody is None else np.where(nobody, 0, labels)
+            for labels in (predicted[t], truth[t])
+        )
+        present = set(np.unique(right).tolist()) - {0}
         wanted |= present
-        seen |= present | (set(np.unique(predicted[t]).tolist()) - {0})
+        seen |= present | (set(np.unique(found).tolist()) - {0})
         for object_id in sorted(seen):
-            mask, true = predicted[t] == object_id, truth[t] == object_id
+            mask, true = found == object_id, right == object_id
             scores.append(
                 FrameScore(
                     t, object_id, region_similarity(mask, true), contour_accuracy(mask, true)
@@ -125,6 +132,7 @@ def temporal_error(
     predicted: Mapping[int, Labels],
     truth: Mapping[int, Labels],
     annotated: Collection[int] = (),
+    void: Mapping[int, Mask] | None = None,
 ) -> float | None:
     """dtSSD: how far the masks change from frame to frame where the true ones do not.
 
@@ -138,6 +146,7 @@ def temporal_error(
         predicted: label maps (H, W) by frame index; every frame that has a truth.
         truth: label maps (H, W) by frame index; may be sparse.
         annotated: frames that were given to the method.
+        void: pixels (H, W) by frame index that belong to nobody; there, no change counts.
 
     Returns:
         None where there is no such pair, or no object.
@@ -149,6 +158,8 @@ def temporal_error(
         errors = []
         for t, after in pairs:
             drift = _change(predicted, t, after, object_id) - _change(truth, t, after, object_id)
+            for nobody in (one for i in (t, after) if (one := (void or {}).get(i)) is not None):
+                drift[nobody] = 0
             errors.append(math.sqrt(float(np.square(drift).mean())))
         values.append(errors)
     return float(np.mean(values)) if pairs and ids else None

@@ -30,7 +30,7 @@ from ..track.track import Track
 from ..types import FrameSource
 from .baselines import flow_masks, nearest_masks
 from .datasets import Clip
-from .metrics import Labels, mean_score, score_frames, temporal_error
+from .metrics import Labels, Mask, mean_score, score_frames, temporal_error
 
 _CACHE_BYTES = 2**31
 """Host memory for the features of one clip, shared by all its passes."""
@@ -138,6 +138,12 @@ class ClipPasses:
         """The true label maps by frame index."""
         return {t: self.clip.truth(t) for t in self.clip.mask_files}
 
+    @cached_property
+    def void(self) -> dict[int, Mask]:
+        """Pixels that belong to nobody, of the frames that have such."""
+        found = {t: self.clip.void(t) for t in self.clip.mask_files}
+        return {t: one for t, one in found.items() if one is not None}
+
     @property
     def _source(self) -> FrameSource:
         """The clip's frames, decoded once."""
@@ -161,8 +167,8 @@ class ClipPasses:
         predicted = self._predicted(method, annotations)
         seconds = time.perf_counter() - start
         annotated = annotations.frame_indices
-        score = mean_score(score_frames(predicted, self.truth, annotated))
-        unsteady = temporal_error(predicted, self.truth, annotated)
+        score = mean_score(score_frames(predicted, self.truth, annotated, self.void))
+        unsteady = temporal_error(predicted, self.truth, annotated, self.void)
         return PassScore(score.j, score.f, seconds, unsteady)
 
     def _predicted(self, method: Method, annotations: AnnotationSet) -> dict[int, Labels]:

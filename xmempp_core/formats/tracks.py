@@ -17,7 +17,7 @@ from typing import Any
 
 from ..atomic import replacing
 from ..errors import CapacityError, FormatError, XMemError
-from ..paths import check_file, check_writable_text
+from ..paths import check_file, check_writable_text, user_path
 from ..strict_json import parse_json
 from ..track.records import LEVEL_OF_ONE, OLDER_LEVEL_OF_ONE, FrameRecord
 from ..track.track import Track, shot_of_header
@@ -97,7 +97,7 @@ def load_track(path: str | Path) -> Track:
     Raises:
         FormatError: the file is missing, damaged, or no track.
     """
-    path = Path(path)
+    path = user_path(path)
     with _opened(path) as archive:
         header = _header_of(archive, path)
         _check_header(header, path)
@@ -108,6 +108,7 @@ def load_track(path: str | Path) -> Track:
             lambda name: _read(archive, _ANNOTATIONS + name, _MAX_ANNOTATION_BYTES),
             shot,
             where=path,
+            are_ids=True,
         )
         track = Track.from_header(header, annotations)
         for record in _records_in(archive, header, shot.size, path):

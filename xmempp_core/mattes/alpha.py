@@ -113,7 +113,7 @@ def _soft_frame(segmentation: Segmentation, source: FrameSource) -> SoftFrame:
     ids = segmentation.object_ids
     silent = [c for c, i in enumerate(ids, 1) if i in known]
     if silent:
-        p[silent] = 0
+        p[silent] = p[silent] * _unsaid(annotation, ids, p)[silent] if annotation else 0
         total = p.sum(0)
         p[0].masked_fill_(total == 0, 1)
         p /= total.masked_fill_(total == 0, 1)
@@ -121,6 +121,17 @@ def _soft_frame(segmentation: Segmentation, source: FrameSource) -> SoftFrame:
         p = _laid_over(p, annotation, ids)
     picture = source.frame(segmentation.frame_index)
     return SoftFrame(segmentation.frame_index, picture, p, tuple(i in known for i in ids))
+
+
+def _unsaid(annotation: Annotation, ids: tuple[int, ...], p: Tensor) -> Tensor:
+    """(N + 1, h, w) share of each pixel in which the objects on the frame are left as predicted."""
+    unsaid = torch.zeros_like(p)
+    if annotation.void is not None:
+        present = [1 + ids.index(i) for i in annotation.present_ids]
+        void = annotation.void.to(p)[None, None]
+        height, width = p.shape[1:]
+        unsaid[present] = F.adaptive_avg_pool2d(void, (height, width))[0]
+    return unsaid
 
 
 def _laid_over(p: Tensor, annotation: Annotation, ids: tuple[int, ...]) -> Tensor:
@@ -132,5 +143,5 @@ def _laid_over(p: Tensor, annotation: Annotation, ids: tuple[int, ...]) -> Tenso
     masks = F.adaptive_avg_pool2d(annotation.masks.float()[None], (height, width))[0]
     masks = masks / masks.sum(0).clamp(min=1)  # where masks overlap they share
     p = p * (1 - masks.sum(0))
-    p[channels] = masks
+    p[channels] += masks
     return p

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..atomic import replacing
 from ..errors import FormatError, InputError, ShapeError
-from ..formats.annotations.label_maps import Color
+from ..formats.annotations.png_pixels import Color
 from ..types import Size
 from .overlays import draw_overlay, to_display
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from ..errors import ShapeError
-from ..formats.annotations.label_maps import PALETTE, Color, Pixels
+from ..formats.annotations.label_maps import PALETTE
+from ..formats.annotations.png_pixels import Color
+from ..formats.annotations.soft_edges import Pixels
 from ..types import Size
 
 _FILL_OPACITY = 0.42

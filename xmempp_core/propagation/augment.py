@@ -80,7 +80,7 @@ class Augmented:
     masks: Tensor
     """(N, H, W) bool"""
     coverage: Tensor | None
-    """(H, W) float32, 1 where a pixel comes from the picture, else 0; None = everywhere"""
+    """(H, W) float32, 1 where a pixel comes from the picture and is not void, else 0; None = all"""
 
 
 def parse_augmentations(text: str) -> tuple[str, ...]:
@@ -105,13 +105,16 @@ def check_augmentations(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in AUGMENTATIONS if name in asked)
 
 
-def augment_annotation(names: Iterable[str], frame: Tensor, masks: Tensor) -> Iterator[Augmented]:
+def augment_annotation(
+    names: Iterable[str], frame: Tensor, masks: Tensor, void: Tensor | None = None
+) -> Iterator[Augmented]:
     """The annotated frame in each of the looks asked for, in memory order, one at a time.
 
     Args:
         names: kinds from AUGMENTATIONS.
         frame: (H, W, 3) RGB, uint8, or float display values 0..1, which are rounded to 8 bits.
         masks: (N, H, W) bool.
+        void: (H, W) bool, pixels of which nothing is said: `coverage` leaves them out.
 
     Raises:
         InputError: a name is unknown.
@@ -124,22 +127,25 @@ def augment_annotation(names: Iterable[str], frame: Tensor, masks: Tensor) -> It
         height, width = frame.shape[:2]
         raise ShapeError("masks to augment", f"(N, {height}, {width})", tuple(masks.shape))
     picture = tv_tensors.Image(_bytes_of(frame).permute(2, 0, 1))
-    return (_augmented(name, picture, tv_tensors.Mask(masks)) for name in kinds)
+    said = torch.ones(1, *frame.shape[:2], dtype=torch.uint8, device=masks.device)
+    if void is not None:
+        said[0] -= void.to(said)
+    planes = tv_tensors.Mask(masks), tv_tensors.Mask(said)
+    return (_augmented(name, picture, *planes) for name in kinds)
 
 
-def _augmented(name: str, picture: tv_tensors.Image, masks: tv_tensors.Mask) -> Augmented:
-    covered = None
+def _augmented(
+    name: str, picture: tv_tensors.Image, masks: tv_tensors.Mask, said: tv_tensors.Mask
+) -> Augmented:
     if name in _MOVES:
         move = _MOVES[name]
-        inside = tv_tensors.Mask(torch.ones_like(masks[:1] if len(masks) else picture[:1]))
-        picture, masks, inside = (_moved(part, move) for part in (picture, masks, inside))
-        if not bool(inside.all()):
-            covered = inside[0].as_subclass(Tensor).float()
+        picture, masks, said = (_moved(part, move) for part in (picture, masks, said))
     elif name == "crop":
         box = _crop_box(masks)
-        picture, masks = (_cropped(part, box) for part in (picture, masks))
+        picture, masks, said = (_cropped(part, box) for part in (picture, masks, said))
     else:
         picture = tv_tensors.wrap(_LOOKS[name](picture), like=picture)
+    covered = None if bool(said.all()) else said[0].as_subclass(Tensor).float()
     frame = picture.as_subclass(Tensor).permute(1, 2, 0).contiguous()
     return Augmented(name, frame, masks.as_subclass(Tensor).bool(), covered)
 

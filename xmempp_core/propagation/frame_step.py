@@ -135,7 +135,8 @@ def predict(state: PassState, encoded: EncodedFrame) -> Prediction:
 def annotate(predicted: Tensor | None, given: GivenMasks, encoded: EncodedFrame, n: int) -> Tensor:
     """(n + 1, H', W') probabilities with the given masks in the place of the predicted ones.
 
-    The other objects keep their prediction, but not where the given masks stand.
+    The other objects keep their prediction, but not where the given masks stand; in void pixels so
+    do the given ones that are on the frame.
 
     Args:
         predicted: (m + 1, H', W') padded probabilities of the first m objects, or None.
@@ -148,7 +149,16 @@ def annotate(predicted: Tensor | None, given: GivenMasks, encoded: EncodedFrame,
     if predicted is not None:
         result[: predicted.shape[0] - 1] = predicted[1:] * (masks.sum(0) <= 0.5)
     result[list(given.channels)] = masks
+    if predicted is not None and given.void is not None:
+        void = pad(given.void, encoded.features.padding)
+        for channel in _open_channels(given, predicted.shape[0] - 1):
+            result[channel] += predicted[1 + channel] * void
     return aggregate(result)
+
+
+def _open_channels(given: GivenMasks, known_objects: int) -> list[int]:
+    """Channels of known objects that are to be predicted in void pixels."""
+    return [channel for channel in given.open_channels if channel < known_objects]
 
 
 def sensory_for(network: Network, sensory: Tensor | None, n: int, features: Features) -> Tensor:
@@ -170,9 +180,10 @@ def _due(state: PassState, given: GivenMasks | None, is_last: bool) -> _Due:
     is_deep = is_memorized if every is None else clock - state.last_deep_update >= every
     is_deep = is_deep and not is_last
     channels = given.channels if given else ()
+    closed = set(channels) - set(given.open_channels if given else ())
     return _Due(
         known_objects=max(state.known_objects, *(c + 1 for c in channels), 0),
-        is_predicted=given is None or bool(set(range(state.known_objects)) - set(channels)),
+        is_predicted=given is None or bool(set(range(state.known_objects)) - closed),
         keeps_sensory=not is_last and not (every is None and is_deep),
         is_memorized=is_memorized,
         is_stored=not (given is not None and given.is_annotation and given.in_permanent),

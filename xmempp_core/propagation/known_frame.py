@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -41,6 +41,10 @@ class GivenMasks:
     """False for a mere declaration of absence: it is no memory frame."""
     in_permanent: bool = True
     """Whether the frame is in permanent memory already, and so not stored again."""
+    void: Tensor | None = None
+    """(H, W) float32 0 or 1 at internal size: where nothing is said; None = nowhere"""
+    open_channels: tuple[int, ...] = ()
+    """Channels that are on the frame: there what is predicted of them stands in void pixels."""
 
 
 def known_of(annotations: AnnotationSet, frame_index: int) -> KnownFrame:
@@ -88,4 +92,9 @@ def given_masks(
         return None
     is_annotation = known.annotation is not None
     masks = masks_of(known, ids) if is_annotation else torch.zeros(len(ids), *encoder.size)
-    return GivenMasks(channels.channels(ids), encoder.masks(masks), is_annotation, in_permanent)
+    given = GivenMasks(channels.channels(ids), encoder.masks(masks), is_annotation, in_permanent)
+    if known.annotation is None or known.annotation.void is None:
+        return given
+    present = channels.channels(channels.ordered(known.annotation.present_ids))
+    void = encoder.masks(known.annotation.void[None])[0]
+    return replace(given, void=void, open_channels=present)

@@ -42,12 +42,21 @@ class MemoryEntry:
         """(n, H, W) float32 at source resolution, empty for absent objects."""
         return masks_of(self.known, self.object_ids)
 
+    @property
+    def void(self) -> Tensor | None:
+        """(H, W) bool at source resolution: pixels of which nothing is said; None = nowhere."""
+        assert self.known.annotation is not None
+        return self.known.annotation.void
+
     def equals(self, other: MemoryEntry | None) -> bool:
         """Whether the other has the same content."""
         if other is None or other.object_ids != self.object_ids:
             return False
         mine, its = self.known.annotation, other.known.annotation
-        return mine is its or all(_is_same_mask(mine, its, i) for i in self.object_ids)
+        if mine is its:
+            return True
+        same_masks = all(_is_same_mask(mine, its, i) for i in self.object_ids)
+        return same_masks and _equal(self.void, other.void)
 
 
 def _is_same_mask(one: Annotation | None, other: Annotation | None, object_id: int) -> bool:
@@ -172,17 +181,31 @@ class PermanentMemory:
 
     def _looks(self, entry: MemoryEntry) -> Iterator[tuple[EncodedFrame, Tensor, Tensor | None]]:
         """The annotated frame and its augmentations: picture, (n, H, W) masks, cells to keep."""
-        masks = entry.masks
-        yield self._encoder.encode(entry.frame_index), masks, None
+        masks, encoded = entry.masks, self._encoder.encode(entry.frame_index)
+        yield encoded, masks, None if entry.void is None else self._said_cells(entry, encoded)
         if not self._augment:
             return
         frame = self._source.frame(entry.frame_index)
-        for one in augment_annotation(self._augment, frame, masks):
+        for one in augment_annotation(self._augment, frame, masks, void=entry.void):
             encoded = self._encoder.encode_picture(one.frame)
             covered = one.coverage
             yield encoded, one.masks, None if covered is None else self._cells(covered, encoded)
+
+    def _said_cells(self, entry: MemoryEntry, encoded: EncodedFrame) -> Tensor:
+        """(h * w,) bool: cells with a pixel of an object, or that are void by less than half."""
+        assert entry.void is not None
+        planes = torch.stack([entry.void, entry.masks.any(0)])
+        shares = cell_coverage(pad(self._encoder.masks(planes), encoded.features.padding))
+        keep = (shares[0] < 0.5) | (shares[1] > 0)
+        return keep if keep.any() else torch.ones_like(keep)
 
     def _cells(self, coverage: Tensor, encoded: EncodedFrame) -> Tensor:
         """(h * w,) bool: cells at least half of which the augmented picture covers."""
         covered = self._encoder.masks(coverage[None])
         return cell_coverage(pad(covered, encoded.features.padding))[0] >= 0.5
+
+
+def _equal(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return torch.equal(one, other)

@@ -59,12 +59,15 @@ def label_map_of(segmentation: Segmentation) -> Tensor:
 
     The most probable channel after resizing, the first on ties. Annotated objects stand exactly as
     annotated; what was predicted as one of them outside its mask, or as an absent object, goes to
-    the best of the remaining channels.
+    the best of the remaining channels. In void pixels the prediction stands.
     """
     annotation = segmentation.annotation
     _check_annotation_size(annotation, segmentation.size)
     silent = {*segmentation.absent_ids, *(annotation.object_ids if annotation else ())}
     labels = _best_ids(segmentation, silent)
+    if annotation and annotation.void is not None:
+        predicted = _best_ids(segmentation, _absent_ids(segmentation))
+        labels = torch.where(annotation.void.to(labels.device), predicted, labels)
     if annotation:
         lay_over(labels, annotation)
     return labels.cpu()
@@ -80,7 +83,8 @@ def lay_over(labels: Tensor, annotation: Annotation) -> None:
 def probabilities_of(segmentation: Segmentation) -> Tensor:
     """(N + 1, H, W) float32 at source resolution, background first, on their own device.
 
-    They sum to 1. Annotated objects are 1 in their mask and 0 elsewhere, absent ones 0.
+    They sum to 1. Annotated objects are 1 in their mask and 0 elsewhere, but in void pixels as
+    predicted; absent ones are 0.
     """
     annotation = segmentation.annotation
     _check_annotation_size(annotation, segmentation.size)
@@ -89,6 +93,9 @@ def probabilities_of(segmentation: Segmentation) -> Tensor:
     channel_of = {i: c for c, i in enumerate(segmentation.object_ids, 1)}
     silent = [channel_of[i] for i in {*segmentation.absent_ids, *listed} if i in channel_of]
     if silent:
+        if annotation and annotation.void is not None:
+            p[silent] *= annotation.void.to(p.device)
+            silent = [channel_of[i] for i in _absent_ids(segmentation) if i in channel_of]
         p[silent] = 0
         total = p.sum(0)
         p[0].masked_fill_(total == 0, 1)
@@ -99,6 +106,12 @@ def probabilities_of(segmentation: Segmentation) -> Tensor:
         for object_id, mask in zip(listed, masks, strict=True):
             p[channel_of[object_id]].masked_fill_(mask, 1)
     return p
+
+
+def _absent_ids(segmentation: Segmentation) -> set[int]:
+    """Objects that are absent from the whole frame, its void pixels included."""
+    annotation = segmentation.annotation
+    return {*segmentation.absent_ids, *(annotation.absent_ids if annotation else ())}
 
 
 def _best_ids(segmentation: Segmentation, silent: set[int]) -> Tensor:

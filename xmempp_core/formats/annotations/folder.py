@@ -7,30 +7,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...annotations import Annotation, AnnotationSet
+from ...annotations import MAX_OBJECT_ID, Annotation, AnnotationSet
 from ...atomic import write_bytes
 from ...errors import FormatError, InputError, ShapeError
+from ...paths import check_writable_text, names_in, path_kind, read_file, user_path
 from ...types import Size
-from ..frames.names import check_name
 from .label_maps import (
     PALETTE,
-    Color,
+    LabelMap,
     RawMap,
     decode_map,
     encode_label_map,
+    label_maps,
     labels_of,
     number_colors,
     read_label_map,
     write_label_map,
 )
-from .matching import FrameFinder, NamedFrames, number_of
+from .matching import FrameFinder, NamedFrames, number_of, shortened
 from .notes import NOTES_NAME, AbsenceNote, FrameNote, Notes, notes_from_json, notes_to_json
+from .png_pixels import Color
 
 __all__ = [
     "NOTES_NAME",
@@ -57,15 +60,17 @@ def load_annotations(folder: str | Path, source: NamedFrames) -> AnnotationSet:
         FormatError: the folder or a file in it cannot be used.
         ShapeError: a map's proportions differ from the frames'.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    folder = user_path(folder)
+    if path_kind(folder) != "folder":
         raise FormatError(folder, "is no folder; give the folder that holds the label-map PNGs")
-    files = [path.name for path in sorted(folder.iterdir()) if _is_annotation_file(path)]
+    files = [name for name in names_in(folder) if _is_annotation_file(folder / name)]
     if not files:
         raise FormatError(folder, f"holds no label-map PNG and no {NOTES_NAME}")
     for name in files:
-        check_name(folder, name)
-    return annotations_from_files(files, lambda name: _read(folder / name), source, where=folder)
+        check_writable_text(name, folder)
+    return annotations_from_files(
+        files, lambda name: read_file(folder / name), source, where=folder
+    )
 
 
 def save_annotations(annotations: AnnotationSet, folder: str | Path, source: NamedFrames) -> None:
@@ -94,22 +99,31 @@ def annotation_files(
 ) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the files of an annotation folder, annotations.json last."""
     _check_fit(annotations, source)
+    void = _void_value(annotations)
     notes: dict[str, FrameNote] = {}
     for annotation in annotations:
         name = source.name(annotation.frame_index)
-        yield f"{name}.png", encode_label_map(annotation.label_map(), annotations.colors)
+        labels = annotation.label_map()
+        if annotation.void is not None:
+            labels = labels.masked_fill(annotation.void, void)
+        yield f"{name}.png", encode_label_map(labels, annotations.colors)
         objects = None if annotation.exhaustive else annotation.present_ids
         notes[name] = FrameNote(objects, annotation.absent_ids)
     absences = tuple(
         AbsenceNote(a.object_id, number_of(source, a.first_frame), number_of(source, a.last_frame))
         for a in annotations.absences
     )
-    content = Notes(annotations.names, annotations.colors, absences, notes)
+    content = Notes(annotations.names, annotations.colors, absences, notes, void)
     yield NOTES_NAME, notes_to_json(content).encode()
 
 
 def annotations_from_files(
-    files: Iterable[str], read: Callable[[str], bytes], source: NamedFrames, *, where: Path
+    files: Iterable[str],
+    read: Callable[[str], bytes],
+    source: NamedFrames,
+    *,
+    where: Path,
+    are_ids: bool = False,
 ) -> AnnotationSet:
     """The annotations in the files of an annotation folder, wherever they are kept.
 
@@ -118,6 +132,7 @@ def annotations_from_files(
         read: gives a file's bytes.
         source: the shot.
         where: the folder, for messages.
+        are_ids: whether 255 is an object where annotations.json does not tell, as in a track.
     """
     files = list(files)
     finder = FrameFinder(source)
@@ -125,14 +140,16 @@ def annotations_from_files(
     if NOTES_NAME in files:
         notes = notes_from_json(read(NOTES_NAME), where / NOTES_NAME)
         files.remove(NOTES_NAME)
+    if are_ids and notes.void is None:
+        notes = replace(notes, void=0)
     maps = finder.assign(files, where, lambda name: Path(name).stem)
     by_index = finder.assign(notes.frames, where / NOTES_NAME, str)
     reader = _MapReader(read, where, source.size, notes)
-    labels = reader.read_all(maps)
+    found = reader.read_all(maps)
     annotations = []
     for index in sorted({*maps, *by_index}):
         note = notes.frames[by_index[index]] if index in by_index else FrameNote()
-        annotations.append(reader.annotation(index, labels.get(index), note))
+        annotations.append(reader.annotation(index, found.get(index), note))
     reader.report_scaled()
     absences = tuple(filter(None, (finder.absence(a) for a in notes.absences)))
     colors = {**reader.new_colors, **notes.colors}
@@ -164,6 +181,16 @@ def _proportions_agree(got: Size, wanted: Size) -> bool:
     return min(abs(by_width), abs(by_height)) <= 1
 
 
+@dataclass(frozen=True, eq=False)
+class _FrameMap:
+    """A label map at the size of the frames."""
+
+    labels: Tensor
+    """(H, W) uint8 object ids"""
+    void: Tensor | None
+    """(H, W) bool"""
+
+
 class _MapReader:
     """Reads the label maps of one folder: same ids in all, at the size of the frames."""
 
@@ -171,23 +198,28 @@ class _MapReader:
         self._read = read
         self._where = where
         self._size = size
+        self._notes = notes
         self._known = {color: i for i, color in notes.colors.items()}
         self._scaled: dict[Size, int] = {}
         self.new_colors: dict[int, Color] = {}
 
-    def read_all(self, files: Mapping[int, str]) -> dict[int, Tensor]:
-        """(H, W) uint8 object ids at the frames' size, by frame."""
+    def read_all(self, files: Mapping[int, str]) -> dict[int, _FrameMap]:
+        """What the maps say, at the frames' size, by frame."""
         raws = {i: self._decode(files[i]) for i in sorted(files)}
-        table = number_colors(raws.values(), self._where, self._known)
+        objects, void = self._notes.objects, self._notes.void
+        read, table = label_maps(raws.values(), self._where, self._known, objects, void)
         self.new_colors = {
             i: color for color, i in table.items() if i and color not in (PALETTE[i], *self._known)
         }
-        return {i: self._fit(torch.from_numpy(labels_of(raws[i], table)), files[i]) for i in raws}
+        maps = {i: self._frame_map(one, files[i]) for i, one in zip(raws, read, strict=True)}
+        self._tell_void(maps, files)
+        return maps
 
-    def annotation(self, index: int, labels: Tensor | None, note: FrameNote) -> Annotation:
+    def annotation(self, index: int, found: _FrameMap | None, note: FrameNote) -> Annotation:
         """The annotation of a frame from its label map and its note."""
-        if labels is None:
+        if found is None:
             return self._mapless_annotation(index, note)
+        labels = found.labels
         covered = {i: self._mask(file) for i, file in note.overlaps.items()}
         drawn = {int(i) for i in labels.unique() if i} | set(covered)
         listed = drawn if note.objects is None else set(note.objects)
@@ -202,7 +234,7 @@ class _MapReader:
         ids = tuple(sorted({*listed, *note.absent}, key=lambda i: (i in covered, i)))
         masks = [covered.get(i, labels == i) for i in ids]  # a mask file lies over the map
         stacked = torch.stack(masks) if masks else torch.zeros(0, *self._size, dtype=torch.bool)
-        return Annotation(index, ids, stacked, exhaustive=note.objects is None)
+        return Annotation(index, ids, stacked, exhaustive=note.objects is None, void=found.void)
 
     def report_scaled(self) -> None:
         """Tell the user once which maps were scaled."""
@@ -220,7 +252,22 @@ class _MapReader:
         return Annotation(index, note.absent, masks)
 
     def _decode(self, file: str) -> RawMap:
-        return decode_map(self._read(file), self._where / file, self._known)
+        path, objects = self._where / file, self._notes.objects
+        return decode_map(self._read(file), path, self._known, objects)
+
+    def _frame_map(self, one: LabelMap, file: str) -> _FrameMap:
+        void = None if one.void is None else self._fitted(torch.from_numpy(one.void), file)
+        return _FrameMap(self._fit(torch.from_numpy(one.labels), file), void)
+
+    def _tell_void(self, maps: Mapping[int, _FrameMap], files: Mapping[int, str]) -> None:
+        """Says where 255 was taken for void though nothing but its neighbors tells so."""
+        void = [files[i] for i, one in maps.items() if one.void is not None]
+        if void and self._notes.void is None:
+            logger.info(
+                "%s: 255 stands beside other ids and is void, nobody's, in %s; "
+                'an object 255 needs a name in %s ("names": {"255": "..."})',
+                *(self._where, shortened(void), NOTES_NAME),
+            )
 
     def _mask(self, file: str) -> Tensor:
         """(H, W) bool mask of an object in a file of its own."""
@@ -235,7 +282,26 @@ class _MapReader:
         got = Size(*picture.shape)
         if got != self._size:
             self._scaled[got] = self._scaled.get(got, 0) + 1
+        return self._fitted(picture, file)
+
+    def _fitted(self, picture: Tensor, file: str) -> Tensor:
         return fit_masks(picture, self._size, f"label map {self._where / file}")
+
+
+def _void_value(annotations: AnnotationSet) -> int:
+    """The value of void pixels in the maps of a set: the highest that is no object; 0 = no void.
+
+    Raises:
+        InputError: there are void pixels, and every value is an object.
+    """
+    if all(annotation.void is None for annotation in annotations):
+        return 0
+    taken = {*annotations.object_ids, *annotations.names, *annotations.colors}
+    taken |= {absence.object_id for absence in annotations.absences}
+    free = set(range(1, MAX_OBJECT_ID + 1)) - taken
+    if not free:
+        raise InputError("255 objects and void pixels do not fit into label maps; drop an object")
+    return max(free)
 
 
 def _check_fit(annotations: AnnotationSet, source: NamedFrames) -> None:
@@ -251,11 +317,13 @@ def _check_fit(annotations: AnnotationSet, source: NamedFrames) -> None:
 
 def _files_of_earlier_save(folder: Path, frame_names: set[str]) -> set[Path]:
     """The label maps in a folder that its annotations.json knows; others are refused."""
-    if not folder.is_dir():
+    if path_kind(folder) != "folder":
         return set()
+    found = [folder / name for name in names_in(folder)]
     notes_path = folder / NOTES_NAME
-    notes = notes_from_json(_read(notes_path), notes_path) if notes_path.exists() else Notes()
-    maps = {p for p in folder.iterdir() if _is_annotation_file(p) and p.name != NOTES_NAME}
+    has_notes = path_kind(notes_path) == "file"
+    notes = notes_from_json(read_file(notes_path), notes_path) if has_notes else Notes()
+    maps = {p for p in found if _is_annotation_file(p) and p.name != NOTES_NAME}
     foreign = sorted(p.name for p in maps if p.stem not in {*notes.frames, *frame_names})
     if foreign:
         problem = f"holds other label maps, such as {foreign[0]}; give an empty folder"
@@ -272,13 +340,8 @@ def _overlap_name(frame_name: str, object_id: int) -> str:
 
 
 def _is_annotation_file(path: Path) -> bool:
+    """Whether a file counts; what is named like a map or the notes and is no file is refused."""
     if path.name.startswith("."):
         return False
-    return path.name == NOTES_NAME or (path.suffix.lower() == ".png" and path.is_file())
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise FormatError(path, f"cannot be read: {error.strerror}") from error
+    is_named = path.name == NOTES_NAME or path.suffix.lower() == ".png"
+    return is_named and path_kind(path) == "file"

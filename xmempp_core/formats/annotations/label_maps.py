@@ -1,17 +1,17 @@
 """Label-map PNGs: one picture whose pixels are object ids, 0 = background.
 
-Palette and grey pictures hold the ids themselves. In a color picture each color is an object; which
-id it gets is decided over all pictures of a folder, so that ids agree between frames.
+Palette and gray pictures hold the ids themselves. In a color picture each color is an object. Which
+id it gets is decided over all pictures of a folder, so that ids agree between frames; so is what
+255 means. docs/masks.md has the rules.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,12 +21,15 @@ from torch import Tensor
 from ...annotations import MAX_OBJECT_ID
 from ...atomic import write_bytes
 from ...errors import FormatError
+from ...paths import read_file
+from .png_pixels import Color, png_pixels
+from .soft_edges import MAX_GRAYS, Pixels, color_edges, gray_edges, refuse_edges, refuse_soft_grays
 
-Color = tuple[int, int, int]
-Pixels = NDArray[np.uint8]
+WHITE = 255
+"""The value that is no id: white beside black alone, nobody's pixels beside smaller ids."""
 
-_RARE_SHARE = 0.001
 _BACKGROUND: Color = (0, 0, 0)
+_WHITE_16_BIT = 65535
 
 
 def _palette_color(object_id: int) -> Color:
@@ -56,22 +59,45 @@ class RawMap:
     """(H, W): ids, or positions in `colors`"""
     colors: tuple[Color, ...] | None
     """The colors by first appearance; None where the values are ids."""
+    palette: Mapping[int, Color] | None = None
+    """Colors of the indices that occur, in a palette file."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMap:
+    """What a map says, once the whole folder is known."""
+
+    labels: Pixels
+    """(H, W) object ids, 0 = background"""
+    void: NDArray[np.bool_] | None
+    """(H, W): pixels that belong to nobody; None = there are none"""
 
 
 def read_label_map(path: str | Path) -> Tensor:
-    """(H, W) uint8 object ids of one PNG file.
+    """(H, W) uint8 values of one PNG file as they stand in it: object ids, 0 = background.
 
     Colors of the palette give their ids, others are numbered by first appearance in this picture.
+    What 255 means is for the folder to say (`load_annotations`).
 
     Raises:
-        FormatError: the file cannot be read or holds anti-aliased edges.
+        FormatError: the file cannot be read or holds soft edges.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(path, f"cannot be read: {error.strerror}") from error
-    raw = decode_map(data, path)
+    raw = decode_map(read_file(path), path)
     return torch.from_numpy(labels_of(raw, number_colors([raw], path)))
+
+
+def read_lone_map(path: str | Path, objects: frozenset[int] = frozenset()) -> LabelMap:
+    """What a label map says that stands for itself, 255 by the rules of `label_maps`.
+
+    Args:
+        path: the PNG file.
+        objects: ids that are known to be objects.
+
+    Raises:
+        FormatError: the file cannot be read or holds soft edges.
+    """
+    raw = decode_map(read_file(path), path, objects=objects)
+    return label_maps([raw], path, {}, objects, None)[0][0]
 
 
 def write_label_map(
@@ -96,29 +122,39 @@ def encode_label_map(labels: Tensor, colors: Mapping[int, Color] | None = None) 
     return buffer.getvalue()
 
 
-def decode_map(data: bytes, path: str | Path, known: Mapping[Color, int] | None = None) -> RawMap:
+def decode_map(
+    data: bytes,
+    path: str | Path,
+    known: Mapping[Color, int] | None = None,
+    objects: frozenset[int] = frozenset(),
+) -> RawMap:
     """The label map of a PNG file's bytes.
 
     Args:
         data: the file.
         path: its name, for messages.
         known: ids of colors beyond the palette's.
+        objects: ids that are known to be objects.
 
     Raises:
-        FormatError: it is no PNG, is damaged, holds an id above 255, too many colors or
+        FormatError: it is no PNG, is damaged, holds an id above 255, too many colors, or soft or
             anti-aliased edges.
     """
-    pixels, is_palette = _pixels_of(data, path)
-    if pixels.ndim == 2:
-        if pixels.max(initial=0) > MAX_OBJECT_ID:
-            raise FormatError(path, f"holds the grey value {pixels.max()}; object ids end at 255")
-        ids = pixels.astype(np.uint8)
-        if not is_palette:
-            _refuse_edges(_grey_edges(ids), path)
-        return RawMap(Path(path).name, ids, None)
-    values, colors = _distinct_colors(pixels, path)
-    _refuse_edges(_color_edges(values, colors, {**_PALETTE_IDS, **(known or {})}), path)
-    return RawMap(Path(path).name, values, colors)
+    values, palette = png_pixels(data, path)
+    name = Path(path).name
+    if palette is not None:
+        used = {int(i): palette[i] for i in np.unique(values) if i < len(palette)}
+        return RawMap(name, values, None, used)
+    if values.ndim == 2:
+        ids = _gray_ids(values, path)
+        refuse_soft_grays(np.unique(ids), objects, path)
+        refuse_edges(gray_edges(ids), path)
+        return RawMap(name, ids, None)
+    positions, colors = _distinct_colors(values, path)
+    if len(colors) > MAX_GRAYS and all(red == green == blue for red, green, blue in colors):
+        refuse_soft_grays(np.array(sorted(color[0] for color in colors)), objects, path)
+    refuse_edges(color_edges(positions, colors, {**_PALETTE_IDS, **(known or {})}), path)
+    return RawMap(name, positions, colors)
 
 
 def number_colors(
@@ -157,21 +193,87 @@ def labels_of(raw: RawMap, table: Mapping[Color, int]) -> Pixels:
     return lookup[raw.values]
 
 
-def _pixels_of(data: bytes, path: str | Path) -> tuple[NDArray, bool]:
-    """(H, W) ids or (H, W, 3) colors of a PNG, and whether the ids are palette indices."""
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            mode, pixels = image.mode, np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise FormatError(path, "is no PNG picture or is damaged; save the map again") from error
-    if mode in ("LA", "RGBA"):
-        # What is fully transparent was not painted, whatever color lies below.
-        pixels = np.where(pixels[..., -1:] == 0, 0, pixels[..., :-1])
-        pixels = pixels[..., 0] if mode == "LA" else pixels
-    return pixels, mode == "P"
+def label_maps(
+    maps: Iterable[RawMap],
+    where: str | Path,
+    known: Mapping[Color, int],
+    objects: Collection[int],
+    void: int | None,
+) -> tuple[list[LabelMap], dict[Color, int]]:
+    """What the maps of one folder say, and the id of every color in them.
+
+    Args:
+        maps: in order of their frames.
+        where: the folder, for messages.
+        known: ids of colors beyond the palette's.
+        objects: ids that annotations.json speaks about.
+        void: the value of pixels that belong to nobody; 0 = none. None = not told: 255 where a map
+            has it beside smaller ids, and where 255 is a map's only value it is object 1.
+
+    Raises:
+        FormatError: palettes contradict each other, or there are more than 255 colors.
+    """
+    maps = list(maps)
+    check_palettes(maps, where)
+    table = number_colors(maps, where, known)
+    values = [labels_of(raw, table) for raw in maps]
+    given = {i for color, i in table.items() if _PALETTE_IDS.get(color) != i}
+    if void is not None or WHITE in objects or WHITE in given:
+        return [_without_void(labels, void or 0) for labels in values], table
+    found = [_values_of(labels) for labels in values]
+    if any(WHITE in ids and ids - {0, WHITE} for ids in found):
+        return [_without_void(labels, WHITE) for labels in values], table
+    whites = (ids - {0} == {WHITE} for ids in found)
+    ids = [
+        (one == WHITE).astype(np.uint8) if is_white else one
+        for one, is_white in zip(values, whites, strict=True)
+    ]
+    return [LabelMap(one, None) for one in ids], table
 
 
-def _distinct_colors(pixels: NDArray, path: str | Path) -> tuple[Pixels, tuple[Color, ...]]:
+def check_palettes(maps: Iterable[RawMap], where: str | Path) -> None:
+    """Raises FormatError where one color has two indices in the palette files of a folder.
+
+    A color that several indices of one file share tells nothing.
+    """
+    seen: dict[Color, tuple[int, str]] = {}
+    for raw in maps:
+        entries = list((raw.palette or {}).items())
+        colors = [color for _, color in entries]
+        for index, color in entries:
+            if colors.count(color) > 1:
+                continue
+            other, file = seen.setdefault(color, (index, raw.name))
+            if other != index:
+                raise FormatError(
+                    where,
+                    f"the color {color} has the index {other} in {file}, {index} in {raw.name}, "
+                    "and palette maps are read by index; save both with one palette",
+                )
+
+
+def _without_void(labels: Pixels, void: int) -> LabelMap:
+    is_void = labels == void if void else None
+    if is_void is None or not is_void.any():
+        return LabelMap(labels, None)
+    return LabelMap(np.where(is_void, 0, labels).astype(np.uint8), is_void)
+
+
+def _gray_ids(values: Pixels, path: str | Path) -> Pixels:
+    """(H, W) uint8 ids; white of 16 bits is white."""
+    highest = int(values.max(initial=0))
+    if highest == _WHITE_16_BIT and not ((values > 0) & (values < highest)).any():
+        return ((values > 0) * np.uint8(WHITE)).astype(np.uint8)
+    if highest > MAX_OBJECT_ID:
+        raise FormatError(path, f"holds the gray value {highest}; object ids end at 255")
+    return values.astype(np.uint8)
+
+
+def _values_of(labels: Pixels) -> set[int]:
+    return {int(i) for i in np.flatnonzero(np.bincount(labels.ravel(), minlength=256))}
+
+
+def _distinct_colors(pixels: Pixels, path: str | Path) -> tuple[Pixels, tuple[Color, ...]]:
     """(H, W) position of each pixel's color, and the colors by first appearance."""
     packed = pixels.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
     codes, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
@@ -186,68 +288,3 @@ def _distinct_colors(pixels: NDArray, path: str | Path) -> tuple[Pixels, tuple[C
     position[order] = np.arange(len(codes))
     colors = tuple((int(c) >> 16, int(c) >> 8 & 255, int(c) & 255) for c in codes[order])
     return position[inverse.reshape(packed.shape)], colors
-
-
-def _refuse_edges(count: int, path: str | Path) -> None:
-    if count:
-        what = "1 color covers" if count == 1 else f"{count} colors cover"
-        raise FormatError(
-            path,
-            f"{what} under 0.1 % of the map between two frequent ones, as anti-aliased edges do; "
-            "save it with hard edges: no anti-aliasing, no resampling",
-        )
-
-
-def _grey_edges(ids: Pixels) -> int:
-    """How many rare values are steps of a ramp between two frequent ones.
-
-    A small object has a value between two others as well, so most of a value's pixels must also
-    have a lower and a higher neighbor.
-    """
-    counts = np.bincount(ids.ravel(), minlength=256)
-    frequent = np.flatnonzero(counts >= _RARE_SHARE * ids.size)
-    rare = np.flatnonzero((counts > 0) & (counts < _RARE_SHARE * ids.size))
-    rare = rare[(rare > frequent.min(initial=256)) & (rare < frequent.max(initial=-1))]
-    if not len(rare):
-        return 0
-    box = np.ones((3, 3), np.uint8)
-    ramp = (cv2.erode(ids, box) < ids) & (ids < cv2.dilate(ids, box))
-    ramp_counts = np.bincount(ids[ramp], minlength=256)
-    return int((2 * ramp_counts[rare] >= counts[rare]).sum())
-
-
-def _color_edges(values: Pixels, colors: tuple[Color, ...], known: Mapping[Color, int]) -> int:
-    """How many rare colors are mixtures of two frequent ones.
-
-    A known color that happens to be such a mixture counts only in company of an unknown one, or
-    where most of its pixels touch both.
-    """
-    counts = np.bincount(values.ravel(), minlength=len(colors))
-    frequent = np.flatnonzero(counts >= _RARE_SHARE * values.size)
-    rare = np.flatnonzero(counts < _RARE_SHARE * values.size)
-    pairs = np.stack(np.triu_indices(len(frequent), 1), 1)
-    points = np.array(colors, np.float32)
-    mixed = {int(c): frequent[pairs[_mixes(points[c], points[frequent], pairs)]] for c in rare}
-    mixed = {c: ends for c, ends in mixed.items() if len(ends)}
-    if any(colors[c] not in known for c in mixed):
-        return len(mixed)
-    return sum(_touches_both(values, c, ends) for c, ends in mixed.items())
-
-
-def _mixes(point: NDArray, ends: NDArray, pairs: NDArray) -> NDArray:
-    """Which pairs (P, 2) of the colors `ends` (F, 3) have a point (3) close to the line between."""
-    start = ends[pairs[:, 0]]
-    along = ends[pairs[:, 1]] - start  # (P, 3)
-    square = (along**2).sum(1)
-    share = np.clip(((point - start) * along).sum(1) / square, 0, 1)
-    distance = np.linalg.norm(point - start - share[:, None] * along, axis=1)
-    # Blending in linear light bends the line a little.
-    return distance <= 2 + 0.04 * np.sqrt(square)
-
-
-def _touches_both(values: Pixels, color: int, pairs: NDArray) -> bool:
-    """Whether most pixels of a color lie next to both colors of one of the pairs."""
-    box = np.ones((3, 3), np.uint8)
-    here = values == color
-    near = {int(c): cv2.dilate((values == c).astype(np.uint8), box)[here] for c in np.unique(pairs)}
-    return any(2 * (near[int(a)] & near[int(b)]).sum() >= here.sum() for a, b in pairs)

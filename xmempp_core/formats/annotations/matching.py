@@ -123,12 +123,12 @@ def number_of(source: NamedFrames, index: int) -> int:
     return source.number(min(index, last)) + max(index - last, 0) if last >= 0 else index
 
 
-def shortened(items: Sequence[str]) -> str:
+def shortened(items: Sequence[str], separator: str = ", ") -> str:
     """The items in one line, the middle of a long list left out."""
-    if len(items) <= _MAX_SHOWN:
-        return ", ".join(items)
-    left = len(items) - _MAX_SHOWN
-    return f"{', '.join(items[: _MAX_SHOWN - 1])}, {left} more, {items[-1]}"
+    if len(items) > _MAX_SHOWN:
+        left = len(items) - _MAX_SHOWN
+        items = [*items[: _MAX_SHOWN - 1], f"{left} more", items[-1]]
+    return separator.join(items)
 
 
 def _number_groups(stems: Iterable[str]) -> dict[str, tuple[str, ...]]:

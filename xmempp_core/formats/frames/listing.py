@@ -17,10 +17,10 @@ from fileseq.filesequence import FileSequence
 from fileseq.frameset import FrameSet
 
 from ...errors import FormatError, InputError
+from ...paths import check_writable_text, names_in, path_kind
 from .images import IMAGE_SUFFIXES, is_image
 from .names import (
     NUMBER,
-    check_name,
     likely_position,
     name_parts,
     number_position,
@@ -115,7 +115,7 @@ def list_pattern(pattern: Path) -> list[NumberedFile]:
         FormatError: no file matches, a frame of the range is missing, or the suffix is no image's.
     """
     split = _split_pattern(pattern)
-    if not pattern.parent.is_dir():
+    if path_kind(pattern.parent) != "folder":
         raise FormatError(pattern, f"there is no folder {pattern.parent}")
     files = list(_matching(pattern.parent, split))
     if split.suffix.lower() not in IMAGE_SUFFIXES:
@@ -165,7 +165,7 @@ def _matching(folder: Path, pattern: _Pattern) -> Iterator[NumberedFile]:
     for file in _file_names(folder):
         match = name.fullmatch(file)
         if match and _has_width(match["number"], pattern.digits):
-            check_name(folder, file)
+            check_writable_text(file, folder)
             yield NumberedFile(int(match["number"]), folder / file)
 
 
@@ -193,17 +193,16 @@ def _number(path: Path, position: int | None) -> int:
 
 
 def _file_names(folder: Path) -> Iterator[str]:
-    try:
-        yield from (p.name for p in folder.iterdir() if not p.name.startswith(".") and p.is_file())
-    except OSError as error:
-        raise FormatError(folder, f"cannot be read ({error.strerror})") from error
+    return (
+        name for name in names_in(folder) if not name.startswith(".") and (folder / name).is_file()
+    )
 
 
 def _group(images: Iterable[Path]) -> list[list[Path]]:
     """The files by the texts of their names and their suffixes."""
     groups: dict[tuple[tuple[str, ...], str], list[Path]] = {}
     for path in images:
-        check_name(path.parent, path.name)
+        check_writable_text(path.name, path.parent)
         key = (name_parts(path.stem).texts, path.suffix.lower())
         groups.setdefault(key, []).append(path)
     return list(groups.values())

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
-
-from ...errors import FormatError
 
 NUMBER = r"(?:(?:(?<=[._])|^)-)?[0-9]+"
 
@@ -68,12 +65,3 @@ def number_position(names: Sequence[NameParts]) -> int | None:
         return None
     varying = varying_positions(names)
     return likely_position(names, varying or range(len(names[0].numbers)))
-
-
-def check_name(folder: Path, name: str) -> None:
-    """Raises FormatError for a file name that no results could be named after."""
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        problem = f"holds a file whose name is no valid UTF-8, {name!a}; rename it"
-        raise FormatError(folder, problem) from error
