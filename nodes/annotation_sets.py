@@ -97,7 +97,10 @@ def annotations_in(folder: Path) -> AnnotationSet:
     """
     from ..xmempp_core import FormatError, Size, load_annotations, read_label_map
 
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    try:
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:  # closed, or a name longer than the system allows
+        raise FormatError(folder, f"cannot be read ({error.strerror or error})") from error
     # hidden files are none of ours: macOS leaves ._00012.png beside 00012.png
     maps = (f for f in files if f.suffix.lower() == ".png" and not f.name.startswith("."))
     first = next(maps, None)

@@ -21,3 +21,9 @@ def test_a_folder_without_maps_is_named(pack_module, tmp_path, name):
     error = pack_module("xmempp_core").FormatError
     with pytest.raises(error, match=f"{name}: is no folder of label maps"):
         pack_module("nodes.annotation_sets").annotations_in(tmp_path / name)
+
+
+def test_a_folder_whose_name_is_too_long_is_refused_in_a_sentence(pack_module, tmp_path):
+    error = pack_module("xmempp_core").FormatError
+    with pytest.raises(error, match="cannot be read"):
+        pack_module("nodes.annotation_sets").annotations_in(tmp_path / ("n" * 300))
