@@ -284,7 +284,10 @@ def _with_masks(
         by_frame = sam3_masks(masks, indices)
     else:
         by_frame = masks_by_frame(masks, indices)
-    for frame_index, objects in by_frame.items():
-        ids = tuple(range(object_id, object_id + len(objects)))
-        result = with_fitted(result, Annotation(frame_index, ids, objects))
-    return result
+    return with_fitted(
+        result,
+        (
+            Annotation(frame_index, tuple(range(object_id, object_id + len(objects))), objects)
+            for frame_index, objects in by_frame.items()
+        ),
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..xmempp_core import Annotation, AnnotationSet, FrameSource, Size
 
 MAX_POSITIONS = 100_000
@@ -37,14 +39,17 @@ def check_annotated(annotation: Annotation, source: FrameSource) -> None:
         )
 
 
-def with_fitted(annotations: AnnotationSet, newer: Annotation) -> AnnotationSet:
-    """The set with one more annotation, all at the larger of the two sizes.
+def with_fitted(annotations: AnnotationSet, newer: Iterable[Annotation]) -> AnnotationSet:
+    """The set with more annotations, all at the largest of the sizes.
 
     Raises:
         ShapeError: masks of another aspect ratio.
     """
-    size = max(one.size for one in (*annotations, newer))
-    return _resized(annotations, size).with_annotation(_fit(newer, size))
+    newer = tuple(newer)
+    size = max((one.size for one in (*annotations, *newer)), default=None)
+    if size is None:
+        return annotations
+    return _resized(annotations, size).with_annotations(_fit(one, size) for one in newer)
 
 
 def _resized(annotations: AnnotationSet, size: Size) -> AnnotationSet:
@@ -112,10 +117,8 @@ def annotations_in(folder: Path) -> AnnotationSet:
 
 def with_all(annotations: AnnotationSet, newer: AnnotationSet) -> AnnotationSet:
     """A set with everything that a newer one says."""
-    for annotation in newer:
-        annotations = with_fitted(annotations, annotation)
     return replace(
-        annotations,
+        with_fitted(annotations, newer),
         names={**annotations.names, **newer.names},
         colors={**annotations.colors, **newer.colors},
         absences=(*annotations.absences, *newer.absences),

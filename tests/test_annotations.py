@@ -88,3 +88,22 @@ def test_no_pixel_ever_belongs_to_two_objects_and_none_is_lost(planes: list[list
     assert (one.masks.sum(0) == masks.any(0)).all()
     labels = one.label_map()
     assert all(torch.equal(labels == i, mask) for i, mask in shown(one).items())
+
+
+def test_many_annotations_are_added_as_one_after_the_other_would() -> None:
+    masks = torch.zeros(1, 4, 4, dtype=torch.bool)
+    masks[0, 0, 0] = True
+    many = [Annotation(t % 5, (1 + t % 3,), masks.roll(t, -1)) for t in range(20)]
+    one_by_one = AnnotationSet()
+    for one in many:
+        one_by_one = one_by_one.with_annotation(one)
+    together = AnnotationSet().with_annotations(many)
+    assert together.fingerprint == one_by_one.fingerprint
+
+
+def test_adding_annotations_looks_at_each_of_the_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    monkeypatch.setattr(AnnotationSet, "at", lambda self, t: looked_at.append(t))
+    masks = torch.ones(1, 1, 1, dtype=torch.bool)
+    added = AnnotationSet().with_annotations(Annotation(t, (1,), masks) for t in range(3000))
+    assert (len(added), looked_at) == (3000, [])

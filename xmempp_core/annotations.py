@@ -238,10 +238,15 @@ class AnnotationSet:
 
     def with_annotation(self, annotation: Annotation) -> AnnotationSet:
         """The set with one more annotation; on a known frame only its objects change."""
-        old = self.at(annotation.frame_index)
-        merged = annotation if old is None else old.merged(annotation)
-        others = tuple(a for a in self.annotations if a.frame_index != annotation.frame_index)
-        return replace(self, annotations=(*others, merged))
+        return self.with_annotations([annotation])
+
+    def with_annotations(self, annotations: Iterable[Annotation]) -> AnnotationSet:
+        """The set with more annotations, one after the other, in time linear in their number."""
+        by_frame = {a.frame_index: a for a in self.annotations}
+        for one in annotations:
+            old = by_frame.get(one.frame_index)
+            by_frame[one.frame_index] = one if old is None else old.merged(one)
+        return replace(self, annotations=tuple(by_frame.values()))
 
     def without(self, frame_index: int, object_ids: Iterable[int] | None = None) -> AnnotationSet:
         """The set without the annotation of a frame, or without some objects of it.
