@@ -15,6 +15,7 @@ from xmempp_core.errors import FormatError
 from xmempp_core.formats.annotations.folder import load_annotations
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.formats.tracks import load_track
+from xmempp_core.network.checkpoint import load_model
 
 OLD = Path(__file__).parents[1] / "data" / "v0.1.0"
 FRAMES = 6
@@ -71,3 +72,10 @@ def test_notes_of_a_newer_version_are_refused_with_their_version(tmp_path: Path)
     (tmp_path / "annotations.json").write_text('{"version": 99}', encoding="utf-8")
     with pytest.raises(FormatError, match="version 99"):
         load_annotations(tmp_path, open_frames(OLD / "frames"))
+
+
+def test_a_model_that_0_1_0_converted_opens_with_the_same_facts() -> None:
+    info = load_model(OLD / "converted.safetensors").info
+    assert (info.architecture, info.key_channels, info.value_channels) == ("xmem", 8, 16)
+    assert (info.sensory_channels, info.parameter_count) == (4, 69394)
+    assert info.license == "not stated in the file; see the XMem project"
