@@ -122,7 +122,8 @@ def strike_all(root: Path, direction: str, moments: int, chance: random.Random) 
     code = ended(begin(root, whole, direction))
     seconds = time.monotonic() - start
     if code:
-        sys.exit(f"the undisturbed run ended with {code}: {(root / 'log').read_text()}")
+        log = (root / "log").read_text(encoding="utf-8")
+        sys.exit(f"the undisturbed run ended with {code}: {log}")
     expected = files_of(whole)
     print(f"{direction}: {len(expected)} files in {seconds:.1f} s")
     rows = []
