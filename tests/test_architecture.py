@@ -19,7 +19,7 @@ NODES = ROOT / "nodes"
 # A new room takes its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "file_names", "strict_json", "types"),
-    ("paths",),
+    ("format_version", "paths"),
     ("annotations", "settings", "runtime", "atomic", "folder_lock", "pipeline", "resize", "spill"),
     ("network", "track"),
     ("memory", "formats"),

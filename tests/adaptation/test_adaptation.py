@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from tiny import ARCHITECTURES, tiny_network
 from toy import toy_frames, toy_shot
 
@@ -395,6 +396,19 @@ def test_a_stop_is_heard_and_damage_only_costs_time(
         adapt_into(path, made())
     assert adapt_into(path, made(), overwrite=True).difference is not None
     assert load_model(path).difference is not None
+
+
+def test_an_unfinished_adaptation_of_a_newer_version_is_refused_and_kept(
+    base: AnyNetwork, tmp_path: Path, trained: list[int]
+) -> None:
+    path = tmp_path / "adapted.safetensors"
+    unfinished = tmp_path / ".adapted.safetensors.unfinished"
+    save_file({"round": torch.zeros(1)}, unfinished, {"xmempp_format_version": "2"})
+    before = unfinished.read_bytes()
+    with pytest.raises(FormatError, match=r"unfinished: .*newer version.*update the program"):
+        adapt_into(path, Adaptation(base, *toy_shot((0, 6)), QUICK, NATIVE))
+    assert unfinished.read_bytes() == before
+    assert not trained
 
 
 def test_the_content_tells_all_that_counts_apart(base: AnyNetwork) -> None:

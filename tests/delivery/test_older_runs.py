@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from xmempp_core.delivery.deliver import Delivery, deliver
-from xmempp_core.errors import InputError
+from xmempp_core.errors import FormatError, InputError, Interrupted
 from xmempp_core.formats.annotations.folder import load_annotations
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.formats.tracks import load_track
@@ -87,3 +89,53 @@ def test_an_unfinished_run_of_0_1_0_with_other_annotations_is_refused_and_kept(
     with pytest.raises(InputError, match=r"the annotations changed since.*--overwrite"):
         deliver(other, Delivery(output, resume=True))
     assert {p: p.read_bytes() for p in before} == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+@pytest.mark.parametrize("name", ["identity.json", "state.safetensors"])
+def test_an_unfinished_run_of_a_newer_version_is_refused_and_kept(
+    name: str, tmp_path: Path
+) -> None:
+    output, saved = copied("forward", tmp_path)
+    file = output / ".resume" / name
+    if name == "identity.json":
+        file.write_text(json.dumps({"format_version": 2, **saved}), encoding="utf-8")
+    else:
+        save_file(load_file(file), file, {"xmempp_format_version": "2"})
+    before = contents(output)
+    one = pass_of(saved, tmp_path)
+    with pytest.raises(FormatError, match=rf"{name}: .*newer version.*update the program"):
+        deliver(one, Delivery(output, resume=True))
+    assert contents(output) == before
+
+
+def test_notes_and_states_of_a_run_say_their_version(tmp_path: Path) -> None:
+    _, saved = copied("forward", tmp_path)
+    output = tmp_path / "new"
+    steps: list[int] = []
+    with pytest.raises(Interrupted):
+        deliver(
+            pass_of(saved, tmp_path),
+            Delivery(output),
+            progress=lambda done, total: steps.append(done),
+            should_stop=lambda: bool(steps),
+        )
+    assert version_in(output / ".resume" / "identity.json") == 1
+    with safe_open(output / ".resume" / "state.safetensors", "pt") as state:
+        assert state.metadata()["xmempp_format_version"] == "1"
+    deliver(pass_of(saved, tmp_path), Delivery(output, resume=True))
+    assert version_in(output / "track.json") == 1
+    report = json.loads((output / "track.json").read_text(encoding="utf-8"))
+    (output / "track.json").write_text(json.dumps({**report, "format_version": 2}), "utf-8")
+    before = contents(output)
+    with pytest.raises(FormatError, match=r"track\.json: .*newer version.*update the program"):
+        deliver(pass_of(saved, tmp_path), Delivery(output, resume=True))
+    assert contents(output) == before
+
+
+def version_in(path: Path) -> int:
+    version: int = json.loads(path.read_text(encoding="utf-8"))["format_version"]
+    return version

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from xmempp_core.annotations import AbsenceRange, AnnotationSet
 from xmempp_core.errors import FormatError
 from xmempp_core.formats.annotations.folder import load_annotations
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.formats.tracks import load_track
-from xmempp_core.network.checkpoint import load_model
+from xmempp_core.network.checkpoint import convert, load_model, read_weights
 
 OLD = Path(__file__).parents[1] / "data" / "v0.1.0"
 FRAMES = 6
@@ -79,3 +80,13 @@ def test_a_model_that_0_1_0_converted_opens_with_the_same_facts() -> None:
     assert (info.architecture, info.key_channels, info.value_channels) == ("xmem", 8, 16)
     assert (info.sensory_channels, info.parameter_count) == (4, 69394)
     assert info.license == "not stated in the file; see the XMem project"
+
+
+def test_a_model_says_its_version_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    convert(OLD / "converted.safetensors", tmp_path / "new.safetensors")
+    state, metadata = read_weights(tmp_path / "new.safetensors")
+    assert metadata["xmempp_format_version"] == "1"
+    newer = tmp_path / "newer.safetensors"
+    save_file(state, newer, {**metadata, "xmempp_format_version": "2"})
+    with pytest.raises(FormatError, match=r"newer\.safetensors: .*newer.*update the program"):
+        load_model(newer)

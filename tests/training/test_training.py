@@ -336,6 +336,18 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
         TrainingState.load(tmp_path / "mine.pt", replace(settings, frozen_blocks=2), CPU.device)
 
 
+def test_a_checkpoint_says_its_version_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    settings, path = _settings(), tmp_path / "mine.pt"
+    _state(settings).save(path, settings)
+    content = torch.load(path, weights_only=True)
+    assert content.pop("xmempp_format_version") == 1
+    torch.save(content, path)  # as 0.1.0 wrote it
+    assert TrainingState.load(path, settings, CPU.device).step == 0
+    torch.save({**content, "xmempp_format_version": 2}, path)
+    with pytest.raises(FormatError, match=r"mine\.pt: .*newer version.*update the program"):
+        TrainingState.load(path, settings, CPU.device)
+
+
 def test_the_exported_model_is_the_average_in_half_precision(tmp_path: Path) -> None:
     state = _state(_settings())
     with torch.no_grad():

@@ -17,12 +17,14 @@ from torch import Tensor
 from .. import __version__
 from ..atomic import write_bytes
 from ..errors import FormatError
+from ..format_version import VERSION, check_format_version
 from ..network.adapted import AnyNetwork
 from ..network.checkpoint import is_adapted, read_adapted, save_adapted
 from .adaptation import Adaptation, AdaptationStep
 
 _log = logging.getLogger(__name__)
 
+_FORMAT_VERSION = 1
 CONTENT = "content"
 """Key of the notes of a model that says what it was made of."""
 
@@ -106,7 +108,7 @@ def adapt_into(
 
 def _save(path: Path, content: str, state: dict[str, Tensor]) -> None:
     on_host = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
-    write_bytes(path, save(on_host, {CONTENT: content}))
+    write_bytes(path, save(on_host, {CONTENT: content, VERSION: str(_FORMAT_VERSION)}))
 
 
 def _load(path: Path) -> tuple[str, dict[str, Tensor]] | None:
@@ -116,7 +118,9 @@ def _load(path: Path) -> tuple[str, dict[str, Tensor]] | None:
     try:
         with safe_open(path, "pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return (file.metadata() or {}).get(CONTENT, ""), state
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError):
         _log.warning("%s cannot be read; the adaptation starts anew", path)
         return None
+    check_format_version(path, metadata.get(VERSION), _FORMAT_VERSION)
+    return metadata.get(CONTENT, ""), state

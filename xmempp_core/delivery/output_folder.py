@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from ..atomic import make_durable, sweep_temporaries, write_bytes
 from ..errors import FormatError
 from ..folder_lock import LOCK_NAME, holds_files, locked_folder
+from ..format_version import VERSION, check_format_version
 from ..formats.tracks import read_records, save_records
 from ..paths import path_kind, read_text
 from ..spill import SpillStore
@@ -32,7 +33,9 @@ MASKS, MATTES, PROBABILITIES = "masks", "mattes", "probabilities"
 UNFINISHED = ".resume"
 ADAPTED = "adapted.safetensors"
 """The model adapted to the shot before its pass; with what is unfinished of it, it is no result."""
+_KEY = "format_version"
 _STATE, _IDENTITY = "state.safetensors", "identity.json"
+_FORMAT_VERSION = 1  # of notes and states; parts and backward results go with them
 _PART = "part-"
 _BACKWARD = "the backward results"
 # Folders that runs write to; those of others, which may be writing, are left alone.
@@ -58,12 +61,16 @@ class OutputFolder:
 
     @property
     def report(self) -> dict[str, Any] | None:
-        """What track.json says; None when there is none."""
+        """What track.json says; None when there is none.
+
+        Raises:
+            FormatError: it is of a newer version.
+        """
         return _read_json(self.root / REPORT)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Writes a JSON file."""
-        text = json.dumps(content, indent=2, ensure_ascii=False)
+        """Writes a JSON file, its format version first."""
+        text = json.dumps({_KEY: _FORMAT_VERSION, **content}, indent=2, ensure_ascii=False)
         write_bytes(self.root / name, (text + "\n").encode(), durable=True)
 
     # ---- an unfinished pass
@@ -104,10 +111,14 @@ class OutputFolder:
         make_durable(path for path in backward if path not in self._safe)
         self._safe.update(backward)
         on_host = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
-        write_bytes(folder / _STATE, save(on_host), durable=True)
+        write_bytes(folder / _STATE, save(on_host, {VERSION: str(_FORMAT_VERSION)}), durable=True)
 
     def unfinished_identity(self) -> dict[str, str] | None:
-        """What the unfinished pass is made from; None when there is none."""
+        """What the unfinished pass is made from; None when there is none.
+
+        Raises:
+            FormatError: it is of a newer version.
+        """
         return _read_json(self.root / UNFINISHED / _IDENTITY)
 
     def load_unfinished(self, size: Size) -> Unfinished | None:
@@ -117,17 +128,12 @@ class OutputFolder:
             size: of the frames.
 
         Raises:
-            FormatError: the state is damaged.
+            FormatError: the state is damaged or of a newer version.
         """
         folder = self.root / UNFINISHED
         if not (folder / _STATE).is_file():
             return None
-        try:
-            state = load_file(folder / _STATE)
-        except (SafetensorError, OSError) as error:
-            raise FormatError(
-                folder / _STATE, f"cannot be read ({error}); start anew with --overwrite"
-            ) from error
+        state = _read_state(folder / _STATE)
         self._adopt_spool()
         parts = sorted(folder.glob(f"{_PART}*"))
         return Unfinished(state, (one for part in parts for one in read_records(part, size)))
@@ -217,9 +223,24 @@ def _holds_files(folder: Path, *but: str) -> bool:
     return holds_files(folder, ADAPTED, f".{ADAPTED}.unfinished", *but)
 
 
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise FormatError(path, f"cannot be read ({error}); start anew with --overwrite") from error
+    check_format_version(path, metadata.get(VERSION), _FORMAT_VERSION)
+    return state
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds beside its version; None where there is none that can be read."""
     try:
         content = parse_json(read_text(path))
     except (FormatError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return None
+    check_format_version(path, content.pop(_KEY, None), _FORMAT_VERSION)
+    return content

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..atomic import replacing
 from ..errors import CapacityError, FormatError, InputError, is_out_of_memory
+from ..format_version import VERSION, check_format_version
 from ..paths import check_file, path_kind
 from ..runtime import Runtime
 from ..types import ModelInfo
@@ -32,6 +33,8 @@ NON_COMMERCIAL = "non-commercial (trained on DAVIS 2016, CC BY-NC)"
 STEM = "value_encoder.conv1.weight"
 BASE_HASH = "base_sha256"
 """Metadata that tells an adapted model from a whole one."""
+
+_FORMAT_VERSION = 1
 
 State = dict[str, Tensor]
 
@@ -160,7 +163,7 @@ def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
     tensors = {name: tensor.contiguous() for name, tensor in state.items()}
     with replacing(path) as temporary:
         try:
-            save_file(tensors, temporary, dict(metadata))
+            save_file(tensors, temporary, {**metadata, VERSION: str(_FORMAT_VERSION)})
         except SafetensorError as error:
             problem = f"cannot be written ({error}); check folder and space"
             raise FormatError(path, problem) from error
@@ -262,12 +265,14 @@ def _base_of(path: Path, metadata: Mapping[str, str]) -> str | Path:
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
     try:
         with safe_open(path, "pt") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, MemoryError, UnicodeError) as error:
         if is_out_of_memory(error):
             raise _no_memory_for(path) from error
         raise FormatError(path, f"is damaged or cut off ({error}); copy it again") from error
+    check_format_version(path, metadata.get(VERSION), _FORMAT_VERSION)
+    return state, metadata
 
 
 def _is_loading_safe(torch_version: str) -> bool:

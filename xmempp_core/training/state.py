@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import FormatError
+from ..format_version import VERSION, check_format_version
 from ..network.checkpoint import build, write_weights
 from ..network.lite import XMemLite
 from ..network.xmem import XMem
@@ -21,6 +22,7 @@ from .settings import TrainingSettings
 
 CHECKPOINT_NAME = "checkpoint.pt"
 MODEL_NAME = "model.safetensors"
+_FORMAT_VERSION = 1
 _CONTENTS = {"network", "average", "optimizer", "step", "origin", "settings"}
 NON_COMMERCIAL_MARKS = ("-NC", " NC", "non-commercial", "noncommercial")
 
@@ -99,6 +101,7 @@ class TrainingState:
             FormatError: the file cannot be written.
         """
         content = {
+            VERSION: _FORMAT_VERSION,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -179,6 +182,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise FormatError(path, f"the checkpoint cannot be read ({reason})") from error
     if not isinstance(content, dict) or not content.keys() >= _CONTENTS:
         raise FormatError(path, "is no training checkpoint")
+    check_format_version(path, content.get(VERSION), _FORMAT_VERSION)
     return content
 
 
