@@ -31,7 +31,7 @@ from xmempp_core.candidates.select import Candidates, select_from_features
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network.checkpoint import load_model
 from xmempp_core.network.ops import similarity, tokens_of
-from xmempp_core.resize import internal_size, resize_frame, to_display
+from xmempp_core.resize import internal_size, resize_frame, to_planes
 from xmempp_core.runtime import Runtime
 from xmempp_core.types import Features
 
@@ -104,7 +104,7 @@ def encode_clip(options: argparse.Namespace, count: int) -> tuple[list[Features]
     for index in range(count):
         frame = source.frame(index % len(source))
         frame = frame.flip(1) if index >= len(source) else frame
-        features.append(network.encode(resize_frame(to_display(frame, network.device), size, True)))
+        features.append(network.encode(resize_frame(to_planes(frame, network.device), size, True)))
     return features, (time.process_time() - start) / count
 
 

@@ -32,7 +32,7 @@ from xmempp_core.network.xmem import XMem
 from xmempp_core.propagation.feature_cache import FeatureCache
 from xmempp_core.propagation.independent import IndependentPass
 from xmempp_core.propagation.propagation import propagate
-from xmempp_core.resize import resize_frame, to_display
+from xmempp_core.resize import resize_frame, to_planes
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.types import FrameSource, Network, Size
@@ -96,7 +96,7 @@ def shot(side: int, count: int) -> tuple[FrameSource, AnnotationSet]:
     height, width = demo.size
     size = Size(side, round(width * side / height))
     frames = [
-        resize_frame(to_display(demo.frame(t), torch.device("cpu")), size, True)
+        resize_frame(to_planes(demo.frame(t), torch.device("cpu")), size, True)
         for t in range(count)
     ]
     source = open_frames((torch.stack(frames).permute(0, 2, 3, 1) * 255).round().byte())

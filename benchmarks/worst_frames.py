@@ -18,7 +18,7 @@ from plain_errors import run_plainly
 from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.metrics import region_similarity
 from xmempp_core.network.checkpoint import load_model
-from xmempp_core.pictures.overlays import to_display
+from xmempp_core.pictures.overlays import to_uint8
 from xmempp_core.pictures.pictures import write_picture
 from xmempp_core.pictures.sheets import contact_sheet
 from xmempp_core.propagation.propagation import propagate
@@ -63,7 +63,7 @@ def worst_sheet(network: Network, clip: Clip, annotated: int, count: int) -> tor
 def compared(clip: Clip, frame_index: int, mask: np.ndarray) -> torch.Tensor:
     """(H, W, 3) uint8 frame with hit, missed and false pixels tinted."""
     truth = clip.truth(frame_index) > 0
-    picture = to_display(clip.source.frame(frame_index)).numpy().astype(np.float32)
+    picture = to_uint8(clip.source.frame(frame_index)).numpy().astype(np.float32)
     for where, color in ((mask & truth, HIT), (truth & ~mask, MISSED), (mask & ~truth, FALSE)):
         picture[where] = 0.5 * picture[where] + 0.5 * np.array(color)
     return torch.from_numpy(picture.round().astype(np.uint8))

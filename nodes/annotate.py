@@ -135,10 +135,10 @@ def _to_paint_on(frame: Tensor, canvas: Canvas, annotations: AnnotationSet) -> T
 
     One picture alone: of several, the mask editor of the newer canvas opens none.
     """
-    from ..xmempp_core import to_display
+    from ..xmempp_core import to_uint8
 
     given = annotations.at(canvas.frame_index)
-    picture = draw.with_objects(to_display(frame), given, annotations.colors)
+    picture = draw.with_objects(to_uint8(frame), given, annotations.colors)
     return write_mark(picture, canvas.mark)
 
 

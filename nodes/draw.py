@@ -100,12 +100,12 @@ def write_film(
     path: Path, track: Track, source: FrameSource, style: str, step: Callable[[int], None]
 ) -> None:
     """An mp4 of all frames of a track; `step` is told how many are written."""
-    from ..xmempp_core import OverlayVideo, to_display
+    from ..xmempp_core import OverlayVideo, to_uint8
 
     draw, colors = STYLES[style], track.annotations.colors
     with OverlayVideo(path, source.frame_rate) as film:
         for done, frame_index in enumerate(track.frame_indices, start=1):
-            frame = to_display(source.frame(frame_index))
+            frame = to_uint8(source.frame(frame_index))
             film.add_picture(draw(frame, track.label_map(frame_index), colors))
             step(done)
 
@@ -126,11 +126,11 @@ def _small_overlay(frame: Tensor, labels: Tensor, colors: Colors) -> Tensor:
     """An overlay at the size of a preview; smaller frames stay as they are."""
     import cv2
 
-    from ..xmempp_core import to_display
+    from ..xmempp_core import to_uint8
 
     height, width = labels.shape
     scale = min(1.0, PREVIEW_WIDTH / width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = cv2.resize(to_display(frame).numpy(), size, interpolation=cv2.INTER_AREA)
+    picture = cv2.resize(to_uint8(frame).numpy(), size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(labels.numpy(), size, interpolation=cv2.INTER_NEAREST)
     return overlay(torch.from_numpy(picture), torch.from_numpy(small), colors)

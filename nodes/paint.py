@@ -105,11 +105,11 @@ class _Paint:
 
     def shows(self, canvas: Canvas, frame_index: int) -> bool:
         """Whether it was made on this picture of the clip, bare or with objects drawn over it."""
-        from ..xmempp_core import to_display
+        from ..xmempp_core import to_uint8
 
         if tuple(self.unpainted.shape) != tuple(canvas.clip.size):
             return False
-        frame = to_display(canvas.clip.frame(frame_index))
+        frame = to_uint8(canvas.clip.frame(frame_index))
         foreign = self.unpainted & ~_shows(self.colors, frame, canvas.drawn)
         return bool(foreign.sum() <= OTHER_PICTURE * self.unpainted.sum())
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from .mattes.preview import preview_picture
     from .network.checkpoint import convert, load_model, save_adapted
     from .pictures.films import OverlayVideo
-    from .pictures.overlays import display_color, draw_overlay, to_display
+    from .pictures.overlays import display_color, draw_overlay, to_uint8
     from .pictures.pictures import write_picture, write_probabilities
     from .pictures.sheets import burn_in, contact_sheet, track_contact_sheet
     from .propagation.augment import parse_augmentations
@@ -140,7 +140,7 @@ __all__ = [
     "save_annotations",
     "save_track",
     "select_candidates",
-    "to_display",
+    "to_uint8",
     "track_contact_sheet",
     "write_label_map",
     "write_matte",
@@ -237,7 +237,7 @@ _MODULES = {
     "pictures.overlays": (
         "display_color",
         "draw_overlay",
-        "to_display",
+        "to_uint8",
     ),
     "pictures.pictures": (
         "write_picture",

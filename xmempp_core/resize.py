@@ -22,7 +22,7 @@ def internal_size(size: Size, short_side: int | None) -> Size:
     return Size(short_side, long_side) if size.height <= size.width else Size(long_side, short_side)
 
 
-def to_display(frame: Tensor, device: torch.device) -> Tensor:
+def to_planes(frame: Tensor, device: torch.device) -> Tensor:
     """(3, H, W) float32 0..1 on the device, from (H, W, 3) uint8 or float32 0..1."""
     if frame.ndim != 3 or frame.shape[2] != 3:
         raise ShapeError("frame", "(H, W, 3)", tuple(frame.shape))

@@ -22,7 +22,7 @@ from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.propagation.encoding import ShotEncoder
 from xmempp_core.propagation.feature_cache import FeatureCache
 from xmempp_core.propagation.propagation import propagate
-from xmempp_core.resize import to_display
+from xmempp_core.resize import to_planes
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.track.track import Track
 from xmempp_core.types import FrameSource, ModelInfo
@@ -55,7 +55,7 @@ def test_a_shots_candidates_equal_those_from_its_features(architecture: str) -> 
 
     result = select_candidates(network, shot, track, CandidateRequest([1, 5], 4, alpha=0.7))
 
-    features = [network.encode(to_display(frame, network.device)) for frame in shot]
+    features = [network.encode(to_planes(frame, network.device)) for frame in shot]
     expected = select_from_features(
         torch.stack([f.key for f in features]),
         torch.stack([f.shrinkage for f in features]),

@@ -24,7 +24,7 @@ from xmempp_core.errors import FormatError, InputError, ShapeError
 from xmempp_core.formats.annotations.label_maps import PALETTE
 from xmempp_core.formats.mattes.png import write_matte
 from xmempp_core.pictures.films import OverlayVideo
-from xmempp_core.pictures.overlays import display_color, draw_overlay, to_display
+from xmempp_core.pictures.overlays import display_color, draw_overlay, to_uint8
 from xmempp_core.pictures.pictures import write_picture, write_probabilities
 from xmempp_core.pictures.sheets import burn_in, contact_sheet, spread_frames, track_contact_sheet
 from xmempp_core.track.track import Track
@@ -82,8 +82,8 @@ def test_display_colors_are_bright_and_all_different() -> None:
 
 def test_float_frames_show_as_the_same_bytes() -> None:
     levels = torch.arange(256, dtype=torch.uint8).reshape(16, 16, 1).expand(16, 16, 3)
-    assert torch.equal(to_display(levels.float() / 255), levels)
-    assert to_display(torch.tensor([[[-1.0, 0.5, 7.0]]])).tolist() == [[[0, 128, 255]]]
+    assert torch.equal(to_uint8(levels.float() / 255), levels)
+    assert to_uint8(torch.tensor([[[-1.0, 0.5, 7.0]]])).tolist() == [[[0, 128, 255]]]
 
 
 def test_a_written_picture_reads_back(tmp_path: Path) -> None:

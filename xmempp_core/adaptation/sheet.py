@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..pictures.overlays import draw_overlay, to_display
+from ..pictures.overlays import draw_overlay, to_uint8
 from ..pictures.sheets import contact_sheet
 from ..types import Size
 from .adaptation import FIRST, GIVEN, SECOND, Adaptation
@@ -67,7 +67,7 @@ def _difference(results: list[SoftMasks], frame_index: int) -> float:
 def _tile(adaptation: Adaptation, masks: SoftMasks, frame_index: int) -> Tensor:
     soft = masks.get(frame_index)
     size = Size(*soft.shape[1:])
-    picture = to_display(adaptation.source.frame(frame_index)).cpu().numpy()
+    picture = to_uint8(adaptation.source.frame(frame_index)).cpu().numpy()
     small = torch.from_numpy(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))
     background = (1 - soft.sum(0, keepdim=True)).clamp(min=0)
     ids = torch.tensor([0, *adaptation.annotations.object_ids], dtype=torch.uint8)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..annotations import Annotation, AnnotationSet
 from ..errors import InputError
-from ..resize import internal_size, resize_frame, resize_masks, to_display
+from ..resize import internal_size, resize_frame, resize_masks, to_planes
 from ..training.library import PictureLibrary
 from ..training.sources import SourcePicture, SourceSet
 from ..types import FrameSource, Size
@@ -87,7 +87,7 @@ def shot_pictures(
 
 def _picture(frame: Tensor, size: Size, how: PictureSize) -> Tensor:
     """(H, W, 3) uint8 of a frame, resized as in a pass."""
-    resized = resize_frame(to_display(frame, how.device), size, how.antialias)
+    resized = resize_frame(to_planes(frame, how.device), size, how.antialias)
     return (resized.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu()
 
 

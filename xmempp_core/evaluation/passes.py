@@ -72,7 +72,7 @@ class PassScore:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ProposedFrames:
     """Frames that a selection proposed, and what it took."""
 
     frames: tuple[int, ...]
@@ -117,7 +117,7 @@ class ClipPasses:
             self._keep("passes", key, known)
         return PassScore(**known)
 
-    def choice(self, method: CandidateMethod, annotated: int, k: int) -> Choice:
+    def choice(self, method: CandidateMethod, annotated: int, k: int) -> ProposedFrames:
         """Up to `k` frames that a selection proposes after one annotated frame."""
         key = f"{method}|{annotated}|{k}"
         known = self._content["choices"].get(key)
@@ -131,7 +131,7 @@ class ClipPasses:
             seconds = time.perf_counter() - start
             known = {"frames": self._annotatable(result.indices, annotated), "seconds": seconds}
             self._keep("choices", key, known)
-        return Choice(tuple(known["frames"]), known["seconds"])
+        return ProposedFrames(tuple(known["frames"]), known["seconds"])
 
     @cached_property
     def truth(self) -> dict[int, Labels]:

@@ -18,7 +18,7 @@ from ..atomic import replacing
 from ..errors import FormatError, InputError, ShapeError
 from ..formats.annotations.png_pixels import Color
 from ..types import Size
-from .overlays import draw_overlay, to_display
+from .overlays import draw_overlay, to_uint8
 
 DEFAULT_FRAME_RATE = Fraction(24)
 
@@ -112,7 +112,7 @@ class OverlayVideo:
 
 def _encodable(picture: Tensor) -> av.VideoFrame:
     """The picture as 4:2:0 BT.709, odd sides padded."""
-    pixels = to_display(picture).numpy()
+    pixels = to_uint8(picture).numpy()
     height, width = pixels.shape[:2]
     even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24")

@@ -47,7 +47,7 @@ def draw_overlay(
     """
     if frame.shape[:2] != labels.shape:
         raise ShapeError("label map", str(Size(*frame.shape[:2])), str(Size(*labels.shape)))
-    picture, ids = to_display(frame).numpy().copy(), labels.cpu().numpy()
+    picture, ids = to_uint8(frame).numpy().copy(), labels.cpu().numpy()
     line_pixels = max(1, round(min(ids.shape) / 360))
     left, top, width, height = cv2.boundingRect(ids)
     # One more line around the objects, so that their outermost pixels have a neighbor.
@@ -69,7 +69,7 @@ def _draw(picture: Pixels, ids: Pixels, table: Pixels, line_pixels: int) -> None
     np.copyto(picture, np.where(line[..., None], paint, filled), where=(ids > 0)[..., None])
 
 
-def to_display(frame: Tensor) -> Tensor:
+def to_uint8(frame: Tensor) -> Tensor:
     """(H, W, 3) uint8 on the CPU of a frame that is uint8 or float 0..1."""
     frame = frame.detach().cpu()
     if frame.dtype == torch.uint8:

@@ -12,28 +12,12 @@ from torch import Tensor
 
 from ..atomic import replacing, write_bytes
 from ..errors import ShapeError
-from ..formats.annotations.label_maps import PALETTE
-from .films import OverlayVideo
-from .overlays import display_color, draw_overlay, to_display
-from .sheets import burn_in, contact_sheet, track_contact_sheet
-
-__all__ = [
-    "PALETTE",
-    "OverlayVideo",
-    "burn_in",
-    "contact_sheet",
-    "display_color",
-    "draw_overlay",
-    "to_display",
-    "track_contact_sheet",
-    "write_picture",
-    "write_probabilities",
-]
+from .overlays import to_uint8
 
 
 def write_picture(path: str | Path, picture: Tensor) -> None:
     """Write a picture (H, W, 3) RGB as an 8-bit PNG."""
-    bgr = cv2.cvtColor(to_display(picture).numpy(), cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(to_uint8(picture).numpy(), cv2.COLOR_RGB2BGR)
     write_bytes(path, _png(bgr))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..track.track import Track
 from ..types import FrameSource
-from .overlays import draw_overlay, to_display
+from .overlays import draw_overlay, to_uint8
 
 _BACKGROUND = (24, 24, 26)
 _FRAME_LINE = (58, 58, 62)
@@ -99,7 +99,7 @@ def burn_in(picture: Tensor, text: str, *, marked: bool = False) -> Tensor:
 
     A marked picture has a colored border and says that it is annotated.
     """
-    image = Image.fromarray(to_display(picture).numpy())
+    image = Image.fromarray(to_uint8(picture).numpy())
     draw = ImageDraw.Draw(image, "RGBA")
     unit = max(11, round(min(image.size) / 15))  # height of the letters
     line = max(1, round(unit / 6)) if marked else 1
@@ -131,7 +131,7 @@ def _plate(
 
 def _shrunk(picture: Tensor) -> Tensor:
     """The picture at the width of a tile; smaller ones stay as they are."""
-    pixels: NDArray = to_display(picture).numpy()
+    pixels: NDArray = to_uint8(picture).numpy()
     height, width = pixels.shape[:2]
     if width <= _TILE_WIDTH_PIXELS:
         return torch.from_numpy(pixels)

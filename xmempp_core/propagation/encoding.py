@@ -8,7 +8,7 @@ from functools import cache, cached_property
 
 from torch import Tensor
 
-from ..resize import internal_size, resize_frame, resize_masks, to_display
+from ..resize import internal_size, resize_frame, resize_masks, to_planes
 from ..settings import PropagationSettings
 from ..types import Features, FrameSource, Network, Size
 from .feature_cache import CacheOwner, FeatureCache, picture_hash
@@ -112,8 +112,8 @@ class ShotEncoder:
 
     def prepared(self, pixels: Tensor) -> Tensor:
         """(3, H, W) float32 0..1 at internal size on the network's device, from (H, W, 3)."""
-        display = to_display(pixels, self._network.device)
-        return resize_frame(display, self.size, self._antialias)
+        planes = to_planes(pixels, self._network.device)
+        return resize_frame(planes, self.size, self._antialias)
 
     def masks(self, masks: Tensor) -> Tensor:
         """(N, H, W) float32 masks at internal size on the network's device."""
