@@ -92,6 +92,23 @@ def test_refining_brings_the_edge_to_that_of_the_picture() -> None:
         with_edges(coarse, EdgeSettings(refine_pixels=8))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"feather_pixels": 5e-324},
+        {"grow_pixels": 5e-324},
+        {"grow_pixels": -5e-324},
+        {"white_point": 5e-324},
+        {"black_point": 0.5, "white_point": 0.5 + 1e-16},
+    ],
+)
+def test_the_smallest_numbers_are_numbers_too(values: dict[str, float]) -> None:
+    matte = torch.linspace(0, 1, 35).reshape(5, 7)
+    after = edged(matte, **values)
+    assert after.isfinite().all()
+    assert 0 <= float(after.min()) <= float(after.max()) <= 1
+
+
 @given(
     values=st.fixed_dictionaries(
         {

@@ -17,6 +17,10 @@ from torch import Tensor
 from ..errors import InputError, SettingsError
 
 _LARGEST_PIXELS = 1000.0
+_LEAST_FEATHER_PIXELS = 1e-3
+"""Less changes no level of a matte, and is no width that OpenCV can blur over."""
+_LEAST_RANGE = 1e-6
+"""Points closer to each other than this are one threshold; float32 cannot tell them apart."""
 _REFINE_EPSILON = 1e-4
 """Of squared color 0..1: how much a color has to vary for the matte to follow it."""
 
@@ -87,7 +91,7 @@ def with_edges(matte: Tensor, settings: EdgeSettings, plate: Tensor | None = Non
     plane = _between_points(plane, settings.black_point, settings.white_point)
     if settings.grow_pixels:
         plane = _grown(plane, settings.grow_pixels)
-    if settings.feather_pixels:
+    if settings.feather_pixels >= _LEAST_FEATHER_PIXELS:
         sigma = settings.feather_pixels / 2
         plane = cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return torch.from_numpy(np.clip(plane, 0, 1).astype(np.float32))
@@ -96,7 +100,7 @@ def with_edges(matte: Tensor, settings: EdgeSettings, plate: Tensor | None = Non
 def _between_points(plane: _Plane, black: float, white: float) -> _Plane:
     if (black, white) == (0.0, 1.0):
         return plane
-    if black == white:
+    if white - black < _LEAST_RANGE:
         return (plane >= white).astype(np.float32)
     return np.clip((plane - black) / (white - black), 0, 1).astype(np.float32)
 
