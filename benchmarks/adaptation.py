@@ -4,7 +4,8 @@
 
 Every sequence of a data set in the layout of DAVIS is annotated on evenly spaced frames, which do
 not count. One JSON file for each sequence and count is written into the output folder; what is
-there already is not measured again.
+there already is not measured again; the label maps lie beside it as NAME.npz (one array a result,
+frames in order). benchmarks/adaptation_report.py makes the tables and pictures of the docs.
 """
 
 from __future__ import annotations
@@ -51,13 +52,16 @@ def main() -> None:
         for count in map(int, options.counts.split(",")):
             path = options.output / f"{clip.name}_{count}_{options.mode}.json"
             if not path.exists():
-                figures = measured(clip, count, options)
+                figures, maps = measured(clip, count, options)
+                np.savez_compressed(path.with_suffix(".npz"), **maps)
                 path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
                 print(json.dumps(figures["jf"]), clip.name, count, flush=True)
 
 
-def measured(clip: Clip, count: int, options: argparse.Namespace) -> dict[str, Any]:
-    """All figures of one sequence with so many annotated frames."""
+def measured(
+    clip: Clip, count: int, options: argparse.Namespace
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """All figures of one sequence with so many annotated frames; (T, H, W) ids by result."""
     annotated = spread(sorted(clip.mask_files), count)
     settings = AdaptationSettings(mode=options.mode, steps=options.steps)
     passes = PropagationSettings(internal_size=options.internal_size)
@@ -77,15 +81,16 @@ def measured(clip: Clip, count: int, options: argparse.Namespace) -> dict[str, A
     scores = {name: score(clip, labels, annotated) for name, labels in maps.items()}
     soft = adaptation.masks_of(adaptation.chosen)
     assert soft is not None
-    steady = steady_maps(clip, adaptation, soft)
-    return {
+    maps["steadied"] = steady_maps(clip, adaptation, soft)
+    scores["steadied"] = score(clip, maps["steadied"], annotated)
+    figures = {
         "sequence": clip.name,
         "frames": len(clip.source),
         "annotated": annotated,
         "jf": {
             **{name: scores[name] for name in rounds},
             "chosen": scores[adaptation.chosen],
-            "steadied": score(clip, steady, annotated),
+            "steadied": scores["steadied"],
         },
         "facts": adaptation.facts(adaptation.chosen),
         "seconds": {stage: [round(x, 2) for x in both] for stage, both in seconds.items()},
@@ -93,6 +98,7 @@ def measured(clip: Clip, count: int, options: argparse.Namespace) -> dict[str, A
         "threads": torch.get_num_threads(),
         "processor": platform.processor() or platform.machine(),
     }
+    return figures, {name: np.stack([by[t] for t in sorted(by)]) for name, by in maps.items()}
 
 
 def spread(frames: Sequence[int], count: int) -> list[int]:
