@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the JSON files")
     parser.add_argument("--sequences", default="", help="names, comma separated (default: all)")
     parser.add_argument("--counts", default="3", help="annotated frames, comma separated")
+    parser.add_argument("--model", default="lite", help="bundled model or file")
     parser.add_argument("--mode", default="auto", choices=("quick", "auto"))
     parser.add_argument("--internal-size", type=int, default=480)
     parser.add_argument("--steps", type=int, help="steps of the first round")
@@ -66,7 +67,7 @@ def measured(
     settings = AdaptationSettings(mode=options.mode, steps=options.steps)
     passes = PropagationSettings(internal_size=options.internal_size)
     adaptation = Adaptation(
-        load_model("lite"), clip.source, clip.annotations(annotated), settings, passes
+        load_model(options.model), clip.source, clip.annotations(annotated), settings, passes
     )
     seconds: dict[str, list[float]] = {}
     wall, used = time.perf_counter(), time.process_time()
@@ -94,6 +95,7 @@ def measured(
         },
         "facts": adaptation.facts(adaptation.chosen),
         "seconds": {stage: [round(x, 2) for x in both] for stage, both in seconds.items()},
+        "model": load_model(options.model).info.sha256,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "processor": platform.processor() or platform.machine(),

@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xmempp_core.network.blocks import JoinedResidualBlock
-from xmempp_core.network.checkpoint import build, read_weights
+from xmempp_core.network.building import build
 from xmempp_core.network.lite import XMemLite
 from xmempp_core.network.ops import aggregate
+from xmempp_core.network.weights_file import read_weights
 from xmempp_core.network.winograd import Conv3x3
 from xmempp_core.network.xmem import XMem
 from xmempp_core.resize import pad, unpad

@@ -23,7 +23,8 @@ from xmempp_core.annotations import AbsenceRange, Annotation, AnnotationSet
 from xmempp_core.errors import FormatError, InputError
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.network.adapted import AnyNetwork
-from xmempp_core.network.checkpoint import load_model, write_weights
+from xmempp_core.network.checkpoint import load_model
+from xmempp_core.network.weights_file import write_weights
 from xmempp_core.propagation.propagation import propagate
 from xmempp_core.runtime import Runtime
 from xmempp_core.settings import PropagationSettings

@@ -16,7 +16,8 @@ from xmempp_core.errors import FormatError
 from xmempp_core.formats.annotations.folder import load_annotations
 from xmempp_core.formats.frames.open import open_frames
 from xmempp_core.formats.tracks import load_track
-from xmempp_core.network.checkpoint import convert, load_model, read_weights
+from xmempp_core.network.checkpoint import convert, load_model
+from xmempp_core.network.weights_file import read_weights
 
 OLD = Path(__file__).parents[1] / "data" / "v0.1.0"
 FRAMES = 6

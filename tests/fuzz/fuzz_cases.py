@@ -22,7 +22,7 @@ from PIL import Image
 from tiny import tiny_network
 from training_data import write_training_data
 
-from xmempp_core.network.checkpoint import write_weights
+from xmempp_core.network.weights_file import write_weights
 
 SMALL = ["--set", "internal_size=null", "--device", "cpu", "--dtype", "float32", "--quiet"]
 HOSTILE_JSON = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from seeded_weights import seeded_state
 
-from xmempp_core.network.checkpoint import build
+from xmempp_core.network.building import build
 from xmempp_core.network.xmem import XMem
 
 

@@ -16,16 +16,10 @@ from tiny import ARCHITECTURES, tiny_network
 from torch import Tensor
 
 from xmempp_core.errors import FormatError
-from xmempp_core.network.checkpoint import (
-    BUNDLED,
-    STEM,
-    build,
-    convert,
-    load_model,
-    read_weights,
-    write_weights,
-)
+from xmempp_core.network.building import STEM, build
+from xmempp_core.network.checkpoint import BUNDLED, convert, load_model
 from xmempp_core.network.folding import fold_batch_norms
+from xmempp_core.network.weights_file import read_weights, write_weights
 from xmempp_core.runtime import Runtime
 
 CPU = Runtime(torch.device("cpu"), torch.float32)

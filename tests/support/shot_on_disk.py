@@ -11,7 +11,7 @@ from torch import Tensor
 from toy import toy_frames
 
 from xmempp_core.formats.annotations.label_maps import write_label_map
-from xmempp_core.network.checkpoint import write_weights
+from xmempp_core.network.weights_file import write_weights
 from xmempp_core.pictures.pictures import write_picture
 
 FIRST_NUMBER = 1001

@@ -14,7 +14,8 @@ from ..formats.annotations.notes import NOTES_NAME
 from ..formats.annotations.summary import found_objects
 from ..formats.frames.open import open_frames
 from ..formats.tracks import load_track
-from ..network.checkpoint import BUNDLED, SUFFIXES, convert, load_model
+from ..network.checkpoint import BUNDLED, convert, load_model
+from ..network.weights_file import SUFFIXES
 from ..paths import path_kind, user_path
 from ..runtime import Runtime
 from ..track.track import Track

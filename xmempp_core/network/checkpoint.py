@@ -1,42 +1,31 @@
-"""Model files to networks and back; dimensions are read off the weights."""
+"""Model files to networks and back."""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
-from ..atomic import replacing
-from ..errors import CapacityError, FormatError, InputError, is_out_of_memory
-from ..format_version import VERSION, check_format_version
-from ..paths import check_file, path_kind
+from ..errors import FormatError, InputError
 from ..runtime import Runtime
 from ..types import ModelInfo
 from .adapted import AnyNetwork, adapted_network
+from .building import build
 from .difference import WeightDifference
 from .folding import fold_batch_norms
-from .lite import MASK_CHANNELS, XMemLite
-from .xmem import IMAGE_AND_MASKS, XMem
+from .lite import XMemLite
+from .weights_file import State, read_weights, write_weights
+from .xmem import XMem
 
 BUNDLED = {"lite": Path(__file__).parents[1] / "weights" / "lite.safetensors"}
 """Models that come with the package, by name."""
-SUFFIXES = (".pth", ".pt", ".safetensors")
 NON_COMMERCIAL = "non-commercial (trained on DAVIS 2016, CC BY-NC)"
-STEM = "value_encoder.conv1.weight"
 BASE_HASH = "base_sha256"
 """Metadata that tells an adapted model from a whole one."""
-
-_FORMAT_VERSION = 1
-
-State = dict[str, Tensor]
 
 
 def load_model(model: str | Path = "lite", runtime: Runtime | None = None) -> XMem | XMemLite:
@@ -126,80 +115,6 @@ def convert(source: str | Path, target: str | Path) -> ModelInfo:
     return _info(target.stem, target, network, read_weights(target)[1])
 
 
-def read_weights(path: Path) -> tuple[State, dict[str, str]]:
-    """Tensors and metadata of a model file; code in it is never run.
-
-    Raises:
-        FormatError: the file is missing, damaged, unsafe or of another kind.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise FormatError(path, f"not a model file; allowed are {', '.join(SUFFIXES)} and lite")
-    if path_kind(path) == "nothing":
-        raise FormatError(path, "there is no such model file; check the path")
-    check_file(path)
-    if path.suffix.lower() == ".safetensors":
-        return _read_safetensors(path)
-    return _tensors_of(path, _read_pickle(path)), {}
-
-
-def _check_numbers(path: Path, expected: Mapping[str, Tensor], state: State) -> None:
-    """Refuses weights that are no numbers: every mask made with them would be wrong."""
-    remedy = "the file is damaged; download or copy it again"
-    for name, tensor in state.items():
-        if tensor.is_floating_point() != expected[name].is_floating_point():
-            raise FormatError(path, f"{name} is {tensor.dtype}, {remedy}")
-        if tensor.is_floating_point() and not tensor.float().isfinite().all():
-            raise FormatError(path, f"holds NaN or infinity in {name}, {remedy}")
-
-
-def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes tensors and metadata as .safetensors, whole or not at all.
-
-    Raises:
-        FormatError: the file cannot be written.
-    """
-    if path_kind(path.parent) != "folder":
-        raise FormatError(path, f"cannot be written (no folder {path.parent}); check the path")
-    tensors = {name: tensor.contiguous() for name, tensor in state.items()}
-    with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, {**metadata, VERSION: str(_FORMAT_VERSION)})
-        except SafetensorError as error:
-            problem = f"cannot be written ({error}); check folder and space"
-            raise FormatError(path, problem) from error
-
-
-def build(path: Path, state: State) -> XMem | XMemLite:
-    """The network that a state describes, with its weights; older states are widened in place.
-
-    Args:
-        path: the file, for messages.
-        state: tensors by name.
-
-    Raises:
-        FormatError: a tensor is missing, too many or of the wrong shape.
-    """
-    widen_stem(state)
-    try:
-        with torch.device("meta"):
-            network = _lite_of(state) if "backbone.scale16" in state else _xmem_of(state)
-    except KeyError as error:
-        raise FormatError(path, f"is no XMem model: it has no {error.args[0]}") from error
-    except (IndexError, RuntimeError, ValueError, ZeroDivisionError) as error:
-        raise FormatError(path, "is no XMem model: its tensors have other shapes") from error
-    _check(path, network.state_dict(), state)
-    _check_numbers(path, network.state_dict(), state)
-    network.load_state_dict(state, assign=True)
-    return network
-
-
-def widen_stem(state: State) -> None:
-    """Appends a zero channel for other objects to the stem of a single-object model."""
-    stem = state.get(STEM)
-    if stem is not None and stem.ndim == 4 and stem.shape[1] == IMAGE_AND_MASKS - 1:
-        state[STEM] = torch.cat([stem, torch.zeros_like(stem[:, :1])], 1)
-
-
 def _load_adapted(
     path: Path, tensors: State, metadata: Mapping[str, str], runtime: Runtime
 ) -> AnyNetwork:
@@ -260,102 +175,6 @@ def _base_of(path: Path, metadata: Mapping[str, str]) -> str | Path:
         f"was adapted from {name or 'a model'} (SHA-256 {metadata[BASE_HASH]}), which is neither "
         "bundled nor beside it; put that file into the same folder",
     )
-
-
-def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, MemoryError, UnicodeError) as error:
-        if is_out_of_memory(error):
-            raise _no_memory_for(path) from error
-        raise FormatError(path, f"is damaged or cut off ({error}); copy it again") from error
-    check_format_version(path, metadata.get(VERSION), _FORMAT_VERSION)
-    return state, metadata
-
-
-def _is_loading_safe(torch_version: str) -> bool:
-    """Whether no way around `weights_only` of torch.load is known (CVE-2025-32434, before 2.6)."""
-    major, minor = torch_version.split(".")[:2]
-    return (int(major), int(minor)) >= (2, 6)
-
-
-def _no_memory_for(path: Path) -> CapacityError:
-    return CapacityError(
-        f"{path}: there is not enough memory to read the model; close other programs"
-    )
-
-
-def _read_pickle(path: Path) -> object:
-    if not _is_loading_safe(torch.__version__):
-        raise FormatError(
-            path,
-            f"was not loaded: torch {torch.__version__} can be made to run code in such a file; "
-            "update to torch 2.6 or newer, or convert it there to .safetensors "
-            "(python -m xmempp_core convert)",
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        problem = "was not loaded: it is no pure weights file, it holds code or is damaged"
-        raise FormatError(path, problem) from error
-    except Exception as error:  # the unpickler raises anything on bytes it does not expect
-        if is_out_of_memory(error):
-            raise _no_memory_for(path) from error
-        raise FormatError(path, "is damaged or cut off; download or copy it again") from error
-
-
-def _tensors_of(path: Path, content: object) -> State:
-    """The state dict in a .pth file, also inside a training checkpoint or data parallel names."""
-    if isinstance(content, dict) and isinstance(content.get("network"), dict):
-        content = content["network"]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise FormatError(path, "is no XMem model: it is not a table of tensors")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-
-
-def _xmem_of(state: State) -> XMem:
-    sensory = state.get("decoder.hidden_update.transform.weight")
-    return XMem(
-        _rows(state, "key_proj.key_proj.weight"),
-        _rows(state, "value_encoder.fuser.block2.conv2.weight"),
-        0 if sensory is None else sensory.shape[0] // 3,
-        base_channels=_rows(state, "key_encoder.conv1.weight"),
-    )
-
-
-def _lite_of(state: State) -> XMemLite:
-    sensory = state.get("decoder.gate.transform.weight")
-    return XMemLite(
-        _rows(state, "key_proj.key.weight"),
-        _rows(state, "value.img16.weight") + MASK_CHANNELS,
-        0 if sensory is None else sensory.shape[0] // 3,
-        encoder_channels=(_rows(state, "value.mask4.weight"), _rows(state, "value.down8.weight")),
-        decoder_channels=(
-            _rows(state, "decoder.fuse16.weight"),
-            _rows(state, "decoder.up8.weight"),
-            _rows(state, "decoder.up4.weight"),
-        ),
-    )
-
-
-def _rows(state: State, name: str) -> int:
-    """Output channels of a weight."""
-    return state[name].shape[0]
-
-
-def _check(path: Path, expected: Mapping[str, Tensor], state: State) -> None:
-    missing = sorted(expected.keys() - state.keys())
-    extra = sorted(state.keys() - expected.keys())
-    for names, verb in ((missing, "has no"), (extra, "has an unknown")):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise FormatError(path, f"is no XMem model: it {verb} {names[0]}{more}")
-    for name, tensor in expected.items():
-        if tensor.shape != state[name].shape:
-            shapes = f"{tuple(state[name].shape)}, expected {tuple(tensor.shape)}"
-            raise FormatError(path, f"is no XMem model: {name} has shape {shapes}")
 
 
 def _info(

@@ -15,8 +15,9 @@ from torch import nn
 
 from ..errors import FormatError
 from ..format_version import VERSION, check_format_version
-from ..network.checkpoint import build, write_weights
+from ..network.building import build
 from ..network.lite import XMemLite
+from ..network.weights_file import write_weights
 from ..network.xmem import XMem
 from .settings import TrainingSettings
 
