@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..xmempp_core import FrameSource, MatteChoice, MatteFrame, Track
 
-PRESETS = ("nuke", "aftereffects", "resolve", "fusion", "png")
+PRESETS = ("nuke", "aftereffects", "resolve", "fusion", "cryptomatte", "png")
 EXISTING = ("refuse", "version-up", "overwrite")
 EDGES = {
     "black_point": (0.0, 0.0, 1.0, "Values up to it become 0."),
@@ -68,7 +68,8 @@ class ExportMattes(io.ComfyNode):
                     options=list(PRESETS),
                     default="nuke",
                     tooltip="nuke: EXR for each object. aftereffects, resolve: ProRes 4444. "
-                    "fusion: one EXR with layers. png: 16-bit gray.",
+                    "fusion: one EXR with layers. cryptomatte: ids of all objects. "
+                    "png: 16-bit gray.",
                 ),
                 io.String.Input(
                     "folder",

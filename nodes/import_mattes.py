@@ -64,8 +64,9 @@ class ImportMattes(io.ComfyNode):
                     default="",
                     optional=True,
                     advanced=True,
-                    tooltip="Layer or channel to read, as hat, hat.A or R. Empty = alpha, or "
-                    "brightness where there is none.",
+                    tooltip="Layer or channel to read, as hat, hat.A or R; objects of a "
+                    "Cryptomatte by name, as hat, coat. Empty = alpha, or brightness where there "
+                    "is none.",
                 ),
             ],
             outputs=[

@@ -22,6 +22,7 @@ from shot_on_disk import files_below
 
 from xmempp_core.errors import FormatError, InputError, XMemError
 from xmempp_core.formats.annotations.label_maps import read_label_map
+from xmempp_core.formats.mattes.reading import find_mattes
 from xmempp_core.mattes.alpha import MatteObject
 from xmempp_core.mattes.export import export_mattes, preview_mattes
 from xmempp_core.mattes.plan import MatteJob
@@ -45,9 +46,15 @@ def export(track: Track, output: Path, job: dict[str, Any] | None = None, **valu
 
 def of(format: str, **values: Any) -> MatteSettings:
     """Settings of a format with a template that fits it."""
-    suffix = {"exr": "exr", "prores": "mov", "webm": "webm", "mp4": "mp4"}.get(format, "png")
+    suffix = {
+        "exr": "exr",
+        "cryptomatte": "exr",
+        "prores": "mov",
+        "webm": "webm",
+        "mp4": "mp4",
+    }.get(format, "png")
     frame = "" if format in ("prores", "webm", "mp4") else ".{frame}"
-    name = "m" if format == "labels" or values.get("layers") else "{object}"
+    name = "m" if format in ("labels", "cryptomatte") or values.get("layers") else "{object}"
     return MatteSettings(format=format, **{"template": f"{name}{frame}.{suffix}", **values})
 
 
@@ -306,8 +313,25 @@ def test_files_that_are_there_are_refused_counted_up_or_replaced(
         export(track, tmp_path, {"existing": "version-up"}, template="{object}.{frame}.png")
 
 
+def test_a_sidecar_of_a_newer_version_is_refused_and_left_as_it_is(
+    track: Track, tmp_path: Path
+) -> None:
+    done = export(track, tmp_path, format="png")
+    content = json.loads(done.sidecar.read_text(encoding="utf-8"))
+    done.sidecar.write_text(json.dumps({**content, "version": 2}), encoding="utf-8")
+    before = files_below(tmp_path)
+    with pytest.raises(FormatError, match=r"newer version of the program \(format 2.*; update"):
+        export(track, tmp_path, {"existing": "overwrite"}, format="png")
+    assert files_below(tmp_path) == before
+    for place in (tmp_path, done.sidecar):
+        with pytest.raises(FormatError, match=r"newer version of the program \(format 2"):
+            find_mattes(place)
+    done.sidecar.write_text(json.dumps({**content, "version": None}), encoding="utf-8")
+    assert len(find_mattes(tmp_path)) == len(IDS)
+
+
 def test_equal_exports_have_equal_bytes(track: Track, tmp_path: Path) -> None:
-    for format in ("png", "exr", "prores", "webm", "mp4", "labels", "cutout"):
+    for format in ("png", "exr", "cryptomatte", "prores", "webm", "mp4", "labels", "cutout"):
         for place in ("a", "b"):
             export(track, tmp_path / place / format, {"frames": (0, 1, 2)}, format=format)
     assert files_below(tmp_path / "a") == files_below(tmp_path / "b")

@@ -17,7 +17,8 @@ from matte_track import COUNT, FIRST, FRAME_NAMES, IDS, SIZE, make_track
 from xmempp_core.cli.main import main
 from xmempp_core.errors import FormatError, InputError, ShapeError
 from xmempp_core.formats.annotations.folder import load_annotations
-from xmempp_core.formats.mattes.reading import find_mattes, read_alpha
+from xmempp_core.formats.mattes.alpha_pixels import read_alpha
+from xmempp_core.formats.mattes.reading import find_mattes
 from xmempp_core.formats.tracks import load_track
 from xmempp_core.mattes.choices import default_template
 from xmempp_core.mattes.export import export_mattes
@@ -40,6 +41,7 @@ STEPS = {
     ("exr", 16, False): 1 / 1024,
     ("exr", 16, True): 1 / 1024,
     ("exr", 32, False): 1e-6,
+    ("cryptomatte", 32, False): 1e-6,
     ("cutout", 16, False): 1 / 65535,
     ("prores", None, False): 1 / 1023,
     ("webm", None, False): 0.35,

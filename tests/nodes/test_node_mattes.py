@@ -77,7 +77,7 @@ def track_of(pack: Any, tmp_path: Path) -> Any:
     return pack("xmempp_core").load_track(tmp_path / "t.xmtrack")
 
 
-@pytest.mark.parametrize("preset", ["nuke", "resolve", "png"])
+@pytest.mark.parametrize("preset", ["nuke", "resolve", "cryptomatte", "png"])
 def test_the_node_and_the_command_line_write_the_same_bytes(
     pack: Any, placed: SimpleNamespace, tmp_path: Path, preset: str
 ) -> None:

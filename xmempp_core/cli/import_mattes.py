@@ -47,7 +47,11 @@ def add_commands(commands: Subparsers) -> None:
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--output", type=Path, metavar="FOLDER", help="annotations go here")
     target.add_argument("--track", type=Path, metavar="FILE", help="or all into this .xmtrack")
-    parser.add_argument("--channel", metavar="NAME", help="layer or channel, as hat, hat.A or R")
+    parser.add_argument(
+        "--channel",
+        metavar="NAME",
+        help="layer or channel, as hat, hat.A or R; objects of a Cryptomatte, as hat or hat,coat",
+    )
     parser.add_argument(
         "--match",
         default="auto",

@@ -76,8 +76,9 @@ def chosen_settings(preset: str, values: Mapping[str, Any]) -> MatteSettings:
 def default_template(format_name: str, *, in_one_file: bool) -> str:
     """Names for a format."""
     kind = FORMATS[format_name]
-    one_for_all = in_one_file or format_name == "labels"
-    what = {"labels": "labels"}.get(format_name, "mattes") if one_for_all else "{object}_matte"
+    what = {"labels": "labels", "cryptomatte": "cryptomatte"}.get(format_name)
+    if what is None:
+        what = "mattes" if in_one_file else "{object}_matte"
     frame = "" if kind.is_film else ".{frame}"
     return f"{{shot}}_{what}_v{{version:03d}}{frame}{kind.suffix}"
 

@@ -177,6 +177,8 @@ def _write_all(track: Track, work: _Work, source: FrameSource | None, watchers: 
                 watchers.seen(frame)
             if watchers.progress is not None:
                 watchers.progress(done, len(plan.frames))
+    if settings.kind.finish is not None:
+        settings.kind.finish([work.staging / path for path in plan.files])
 
 
 def _write_stills(
@@ -211,7 +213,7 @@ def _pictures(
     uses_plate = settings.kind.has_colors and settings.fill == "plate" and source is not None
     plate = source.frame(frame.frame_index) if uses_plate and source is not None else None
     shared: dict[str, Any] = {"plate": plate}
-    if settings.format == "exr":
+    if settings.kind.suffix == ".exr":
         shared["exr_header"] = _exr_header(track, source, frame.frame_index)
     if settings.format == "labels" and frame.labels is not None:
         wanted = torch.tensor([i for one in plan.objects for i in one.object_ids])

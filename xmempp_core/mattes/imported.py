@@ -12,9 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..annotations import Annotation, AnnotationSet
+from ..annotations import MAX_OBJECT_ID, Annotation, AnnotationSet
 from ..errors import InputError, ShapeError
-from ..formats.mattes.reading import MatteClip, find_mattes
+from ..formats.mattes.clips import MatteClip
+from ..formats.mattes.reading import find_mattes
 from ..settings import PropagationSettings
 from ..track.segmentation import Segmentation
 from ..track.track import Shot, Track
@@ -121,7 +122,7 @@ def soft_frames(
     pairs = [(frame, place) for frame, place in found.positions if frame in wanted]
     order = sorted(range(len(found.clips)), key=lambda c: found.object_ids[c])
     places = [place for _, place in pairs]
-    streams = [found.clips[c].alphas(places) for c in order]
+    streams = [found.clips[c].alphas(places, size) for c in order]
     for (frame_index, _), alphas in zip(pairs, zip(*streams, strict=True), strict=False):
         for c, alpha in zip(order, alphas, strict=True):
             _check_size(alpha, size, f"matte of {found.clips[c].name} at frame {frame_index}")
@@ -201,6 +202,11 @@ def _matched(
 
 def _object_ids(clips: Sequence[MatteClip]) -> tuple[int, ...]:
     """Ids that a JSON or the names say ("3", "object3"); else the lowest free ones, in order."""
+    if len(clips) > MAX_OBJECT_ID:
+        raise InputError(
+            f"there are {len(clips)} mattes, a track holds {MAX_OBJECT_ID} objects at most; "
+            "choose some by their names as channel"
+        )
     ids = [clip.object_id or _id_in(clip.name) for clip in clips]
     taken = [i for i in ids if i is not None]
     if len(set(taken)) < len(taken):

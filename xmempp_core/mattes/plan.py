@@ -10,7 +10,8 @@ from typing import Literal
 
 from ..errors import FormatError, InputError
 from ..file_names import legal_name
-from ..formats.mattes.names import distinct_names, layer_names, numbered_text
+from ..formats.mattes.cryptomatte_ids import manifest_of
+from ..formats.mattes.names import distinct_names, layer_names, manifest_names, numbered_text
 from ..track.track import Shot, Track
 from ..types import FrameSource
 from .alpha import MatteObject, matte_objects
@@ -59,7 +60,7 @@ class MattePlan:
     object_names: tuple[str, ...]
     """of each object, as it stands in file names"""
     layer_names: tuple[str, ...]
-    """of each object, as it stands in an EXR file of several"""
+    """of each object, as it stands in a file of several: as a layer, or in a manifest"""
     paths: tuple[tuple[PurePosixPath, ...], ...]
     """files of each frame, or of all frames for films: one for each object, or one for all"""
     sidecar: str
@@ -82,6 +83,8 @@ def planned(track: Track, job: MatteJob, version: int) -> MattePlan:
         raise InputError("the track has no object, so there is no matte to export")
     if job.joined and settings.format == "labels":
         raise InputError("a label map holds each object under its own id; it cannot join objects")
+    if settings.format == "cryptomatte":
+        _check_in_one_matte(objects)
     frames = track.frame_indices if job.frames is None else job.frames
     if not frames:
         raise InputError("the track holds no frame, so there is no matte to export")
@@ -96,13 +99,33 @@ def planned(track: Track, job: MatteJob, version: int) -> MattePlan:
         numbers,
         tuple(objects),
         tuple(distinct_names(named).values()),
-        tuple(layer_names(named).values()),
+        _layer_names(named, settings),
         (),
         _sidecar_name(name, version, settings),
     )
     paths = _paths(plan, shot, settings)
     _check_distinct(paths, settings)
     return replace(plan, paths=paths)
+
+
+def _layer_names(named: dict[int, str], settings: MatteSettings) -> tuple[str, ...]:
+    if settings.format != "cryptomatte":
+        return tuple(layer_names(named).values())
+    names = tuple(manifest_names(named).values())
+    manifest_of(names)  # refuses names that cannot be told apart
+    return names
+
+
+def _check_in_one_matte(objects: Sequence[MatteObject]) -> None:
+    owner: dict[int, str] = {}
+    for one in objects:
+        for object_id in one.object_ids:
+            if object_id in owner:
+                raise InputError(
+                    f"object {object_id} is in the mattes {owner[object_id]!r} and {one.name!r}; "
+                    "a Cryptomatte holds it once: leave it out of one of them"
+                )
+            owner[object_id] = one.name
 
 
 def free_version(track: Track, job: MatteJob) -> MattePlan:

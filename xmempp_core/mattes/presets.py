@@ -78,7 +78,7 @@ class MatteSettings:
     @property
     def in_one_file(self) -> bool:
         """Whether all objects of a frame go into one file."""
-        return self.layers or self.format == "labels"
+        return self.layers or self.kind.in_one_file
 
     @property
     def needs_frames(self) -> bool:

@@ -9,13 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .. import __version__
-from ..strict_json import parse_json
+from ..formats.mattes.sidecar_reading import SIDECAR_FORMAT, SIDECAR_VERSION, read_sidecar
 from ..track.track import Track
 from .plan import MattePlan
 from .presets import MatteSettings
-
-FORMAT_NAME = "xmempp-mattes"
-_VERSION = 1
 
 
 def sidecar_content(
@@ -33,8 +30,8 @@ def sidecar_content(
     number_of = dict(zip(plan.frames, plan.numbers, strict=True))
     annotated = [number_of[i] for i in track.annotations.frame_indices if i in number_of]
     return {
-        "format": FORMAT_NAME,
-        "version": _VERSION,
+        "format": SIDECAR_FORMAT,
+        "version": SIDECAR_VERSION,
         "program": f"xmempp {__version__}",
         "shot": plan.shot,
         "matte_version": plan.version,
@@ -58,14 +55,12 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def files_of_sidecar(path: Path) -> set[PurePosixPath]:
-    """The files that an earlier export wrote, relative to its folder; none without a sidecar."""
-    try:
-        content = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return set()
-    if not isinstance(content, dict) or content.get("format") != FORMAT_NAME:
-        return set()
-    listed = content.get("files")
+    """The files that an earlier export wrote, relative to its folder; none without a sidecar.
+
+    Raises:
+        FormatError: a newer version of the program wrote it.
+    """
+    listed = (read_sidecar(path) or {}).get("files")
     paths = map(PurePosixPath, listed) if isinstance(listed, dict) else ()
     return {path for path in paths if not path.is_absolute() and ".." not in path.parts}
 

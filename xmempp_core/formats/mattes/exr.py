@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import OpenEXR
+from numpy.typing import NDArray
 
 from ...atomic import replacing
 from ...errors import FormatError
@@ -35,13 +37,23 @@ def write_exr(path: Path, picture: MattePicture, options: PictureOptions) -> Non
         f"{name}.A" if name else "A": alpha.detach().cpu().numpy().astype(pixel)
         for name, alpha in picture.alphas.items()
     }
-    header = {
-        "type": OpenEXR.scanlineimage,
-        "compression": COMPRESSIONS[options.compression],
-        **picture.exr_header,
-    }
+    compression = COMPRESSIONS[options.compression]
+    write_channels(path, channels, {"compression": compression, **picture.exr_header})
+
+
+def write_channels(
+    path: Path, channels: Mapping[str, NDArray[Any]], header: Mapping[str, Any]
+) -> None:
+    """A file of scan lines.
+
+    Args:
+        path: of the file.
+        channels: (H, W) float16 or float32 by name.
+        header: attributes.
+    """
     with replacing(path) as temporary:
-        OpenEXR.File(header, channels).write(str(temporary))
+        file = OpenEXR.File({"type": OpenEXR.scanlineimage, **header}, dict(channels))
+        file.write(str(temporary))
 
 
 def plate_header(path: Path, size: Size) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from string import Formatter
@@ -125,19 +125,24 @@ def layer_names(names: Mapping[int, str]) -> dict[int, str]:
     return _distinct({i: _layer_name(name) for i, name in names.items()})
 
 
+def manifest_names(names: Mapping[int, str]) -> dict[int, str]:
+    """Names as a manifest holds them by id: as they are; those that are equal are numbered."""
+    return _distinct(names, str)
+
+
 def _layer_name(name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
     return plain if re.match(r"[A-Za-z]", plain) else f"object_{plain}".rstrip("_")
 
 
-def _distinct(names: Mapping[int, str]) -> dict[int, str]:
+def _distinct(names: Mapping[int, str], folded: Callable[[str], str] = str.lower) -> dict[int, str]:
     used: set[str] = set()
     distinct = {}
     for key, name in names.items():
         count, candidate = 1, name
-        while candidate.lower() in used:
+        while folded(candidate) in used:
             count += 1
             candidate = f"{name}_{count}"
-        used.add(candidate.lower())
+        used.add(folded(candidate))
         distinct[key] = candidate
     return distinct
