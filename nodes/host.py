@@ -75,20 +75,22 @@ def model_path(name: str) -> Path:
     return Path(folder_paths.get_full_path_or_raise(MODEL_FOLDER, name))
 
 
-def runtime(precision: str) -> Runtime:
-    """ComfyUI's device with the wanted precision; "auto" is half precision on a GPU that likes it.
+def runtime(model: str | Path, precision: str) -> Runtime:
+    """ComfyUI's device with the wanted precision; "auto" is what is fastest here with equal masks.
 
     Args:
+        model: name of the bundled model or a model file.
         precision: auto, float32, float16 or bfloat16.
     """
     import comfy.model_management as mm
 
-    from ..xmempp_core import Runtime
+    from ..xmempp_core import Runtime, choose_runtime
 
     device = mm.get_torch_device()
     # other accelerators that ComfyUI knows work in float32 unless told otherwise, as the CPU does
-    kind = device.type if device.type in ("cuda", "mps") else "cpu"
-    return Runtime(device, Runtime.choose(kind, precision).dtype)
+    if device.type not in ("cpu", "cuda", "mps"):
+        return Runtime(device, Runtime.choose("cpu", precision).dtype)
+    return Runtime(device, choose_runtime(model, str(device), precision).dtype)
 
 
 class Managed(torch.nn.Module):

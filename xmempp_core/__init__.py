@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .propagation.augment import parse_augmentations
     from .propagation.feature_cache import FeatureCache
     from .propagation.independent import IndependentPass
+    from .propagation.precision import choose_runtime
     from .propagation.propagation import Propagation, propagate
     from .runtime import Runtime
     from .settings import PropagationSettings
@@ -105,6 +106,7 @@ __all__ = [
     "adapt",
     "adapt_into",
     "burn_in",
+    "choose_runtime",
     "comparison_sheet",
     "contact_sheet",
     "content_of",
@@ -251,6 +253,7 @@ _MODULES = {
     "propagation.augment": ("parse_augmentations",),
     "propagation.feature_cache": ("FeatureCache",),
     "propagation.independent": ("IndependentPass",),
+    "propagation.precision": ("choose_runtime",),
     "propagation.propagation": (
         "Propagation",
         "propagate",

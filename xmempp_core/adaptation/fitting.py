@@ -46,8 +46,11 @@ class Fitting:
 
 
 def _training_runtime(network: AnyNetwork) -> Runtime:
-    """Where the network is; half precision stays only where it needs no scaled gradients."""
-    lowered = network.dtype == torch.bfloat16
+    """Where the network is; half precision stays on a GPU, and where it needs no scaled gradients.
+
+    For a CPU bfloat16 is chosen by the speed of a pass, which says nothing about training.
+    """
+    lowered = network.dtype == torch.bfloat16 and network.device.type != "cpu"
     return Runtime(network.device, torch.bfloat16 if lowered else torch.float32)
 
 

@@ -21,7 +21,7 @@ from ..network.checkpoint import load_model
 from ..pictures.overlays import draw_overlay
 from ..pictures.pictures import write_picture
 from ..pictures.sheets import contact_sheet
-from ..runtime import Runtime
+from ..propagation.precision import choose_runtime
 from ..track.track import Track
 from ..types import FrameSource
 from .progress import shown_progress
@@ -86,7 +86,7 @@ def add_candidates_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_candidates(options: argparse.Namespace) -> int:
     """Runs `candidates`."""
-    runtime = Runtime.choose(options.device, options.dtype)
+    runtime = choose_runtime(options.model, options.device, options.dtype)
     source = open_frames(options.frames, input_colorspace=options.input_colorspace)
     annotations = load_annotations(options.annotations, source)
     track = load_track(options.track)

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..formats.frames.number_lists import parse_numbers
 from ..network.checkpoint import load_model
 from ..paths import path_kind
-from ..runtime import Runtime
+from ..propagation.precision import choose_runtime
 from .propagate import add_report_arguments, add_runtime_arguments, settings_from
 
 EXPERIMENT_NAMES = ("counts", "selection", "augmentation", "effort")
@@ -91,7 +91,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
     if options.step < 1:
         raise InputError(f"--step is {options.step}, allowed is 1 and up")
     clips = open_datasets(options.data, subset=options.subset, sequences=_words(options.sequences))
-    network = load_model(options.model, Runtime.choose(options.device, options.dtype))
+    network = load_model(
+        options.model, choose_runtime(options.model, options.device, options.dtype)
+    )
     goes_on = path_kind(options.output / "clips") == "folder"
     with (
         open_output(options.output, overwrite=options.overwrite or goes_on, resume=False),

@@ -14,9 +14,11 @@ from .. import __version__
 from ..annotations import AnnotationSet
 from ..errors import InputError
 from ..propagation.propagation import Propagation
+from ..runtime import FLOAT_TYPES
 from ..settings import PropagationSettings
 
 _THEN = ", then "
+_PRECISION = "device or precision"
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class Identity:
         circumstances = {
             "program version": __version__,
             "torch version": torch.__version__,
-            "device or precision": f"{network.device.type} {network.dtype}",
+            _PRECISION: f"{network.device.type} {network.dtype}",
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "threads": str(torch.get_num_threads()),
         }
@@ -91,6 +93,12 @@ class Identity:
             )
         history = {n: was + _THEN + self.circumstances[n] for n, was in changes.items()}
         return replace(self, circumstances={**before, **history})
+
+
+def last_dtype(facts: Mapping[str, str], device: torch.device) -> str | None:
+    """The dtype in which a run went last; None where it says none for this kind of device."""
+    kind, _, dtype = str(facts.get(_PRECISION, "")).split(_THEN)[-1].partition(" torch.")
+    return dtype if kind == device.type and dtype in FLOAT_TYPES else None
 
 
 def _agrees(name: str, saved: str | None, now: str) -> bool:

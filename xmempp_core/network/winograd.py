@@ -27,6 +27,8 @@ SPAN = TILE + KERNEL - 1
 POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 MIN_CHANNELS = 96
 """Below this many inputs or outputs the transforms cost what the products spare."""
+TRANSFORM_VALUES = 2**14
+"""Kernel taps carried into that space at once."""
 BLOCK_VALUES = 2**17
 """Values of one of the 36 planes worked on at once, so that all of them stay near the processor."""
 
@@ -115,8 +117,15 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
 def transform_kernel(weight: Tensor) -> Tensor:
     """(36, C, K) kernel in the space of the products, from (K, C, 3, 3) weights."""
     _, kernel_matrix, _ = _matrices()
-    made = torch.einsum("ar,kcrs,bs->abck", kernel_matrix, weight.double(), kernel_matrix)
-    return made.flatten(0, 1).float().contiguous()
+    both = torch.kron(kernel_matrix, kernel_matrix)  # (36, 9)
+    outputs, channels = weight.shape[:2]
+    taps = weight.permute(2, 3, 1, 0).reshape(KERNEL**2, channels, outputs)
+    made = taps.new_empty(SPAN**2, channels, outputs)
+    step = max(1, TRANSFORM_VALUES // outputs)  # blocks of float64 that stay near the processor
+    for start in range(0, channels, step):
+        block = taps[:, start : start + step].flatten(1).double()
+        made[:, start : start + step] = (both @ block).unflatten(1, (-1, outputs))
+    return made
 
 
 def _convolve_block(block: Tensor, kernel: Tensor, target: Tensor) -> None:
