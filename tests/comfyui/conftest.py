@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from bed import Bed
 
 HERE = Path(__file__).parent
+
+os.environ["CI"] = "1"  # so that precision auto is float32 and not measured
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
