@@ -20,7 +20,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from xmempp_core.errors import CapacityError, FormatError
+from xmempp_core.errors import CapacityError, FormatError, InputError
 from xmempp_core.formats.frames import limits
 from xmempp_core.formats.frames.images import read_image, read_image_header
 from xmempp_core.formats.frames.open import open_frames
@@ -487,3 +487,26 @@ def test_a_name_that_utf_8_cannot_write_is_refused_at_reading(tmp_path: Path) ->
         open_frames(tmp_path)
     with pytest.raises(FormatError, match=r"the name 'caf\\udce9\.2' is not valid Unicode; rename"):
         open_frames(Path(os.fsdecode(os.path.join(folder, b"caf\xe9.2.png"))))
+
+
+def test_the_data_window_may_be_the_frame_if_it_stands_still(tmp_path: Path) -> None:
+    def write(number: int, data: tuple[tuple[int, int], tuple[int, int]]) -> None:
+        (left, top), (right, bottom) = data
+        pixels = np.full((bottom - top + 1, right - left + 1), number / 10, np.float16)
+        header = {"displayWindow": ((0, 0), (9, 9)), "dataWindow": data}
+        OpenEXR.File(header, dict.fromkeys("RGB", pixels)).write(str(tmp_path / f"a.{number}.exr"))
+
+    for number in (1, 2):
+        write(number, ((-2, -1), (11, 12)))
+    source = open_frames(tmp_path, exr_window="data")
+    assert source.size == (14, 14)
+    assert (source.frame(1) > 0).all()
+    cut = open_frames(tmp_path)
+    assert cut.size == (10, 10)
+    assert cut.fingerprint != source.fingerprint
+    assert torch.allclose(cut.frame(1), source.frame(1)[1:11, 2:12])
+    write(2, ((-1, -1), (12, 12)))
+    with pytest.raises(FormatError, match=r"another data window than a\.1\.exr; read the display"):
+        open_frames(tmp_path, exr_window="data")
+    with pytest.raises(InputError, match="window of OpenEXR files is 'all'; allowed is display or"):
+        open_frames(tmp_path, exr_window="all")  # type: ignore[arg-type]

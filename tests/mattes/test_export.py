@@ -22,6 +22,7 @@ from shot_on_disk import files_below
 
 from xmempp_core.errors import FormatError, InputError, XMemError
 from xmempp_core.formats.annotations.label_maps import read_label_map
+from xmempp_core.formats.frames.time_codes import TimeCode
 from xmempp_core.formats.mattes.reading import find_mattes
 from xmempp_core.mattes.alpha import MatteObject
 from xmempp_core.mattes.export import export_mattes, preview_mattes
@@ -171,6 +172,7 @@ def test_exr_takes_windows_pixel_aspect_time_code_and_rate_from_the_plate(tmp_pa
         for name in FRAME_NAMES:
             OpenEXR.File(header, dict.fromkeys("RGB", pixels)).write(str(plates / f"{name}.exr"))
         source = NamedShot(FRAME_NAMES, SIZE)
+        source.exr_window = place  # type: ignore[attr-defined]
         source.path = lambda i, at=plates: at / f"{FRAME_NAMES[i]}.exr"  # type: ignore[attr-defined]
         job = MatteJob(tmp_path / place, of("exr"), frames=(1,))
         export_mattes(make_track(), job, source=source)
@@ -209,6 +211,17 @@ def test_prores_keeps_ten_bits_of_alpha_rate_and_start(track: Track, tmp_path: P
         tags = {**stream.metadata, **container.metadata}
         assert tags["timecode"] == "00:00:41:17"
         assert tags["comment"] == "alpha: premultiplied; fill: plate"
+
+
+def test_a_time_code_that_does_not_fit_the_rate_is_said(
+    track: Track, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = NamedShot(FRAME_NAMES, SIZE)
+    source.time_code = lambda index: TimeCode(1, 0, 0, 25 + index)  # type: ignore[attr-defined]
+    export_mattes(track, MatteJob(tmp_path, of("prores"), frames=(0,)), source=source)
+    assert "time code 01:00:00:25 does not fit 24000/1001 frames a second" in caplog.text
+    with av.open(str(tmp_path / "5.mov")) as container:
+        assert container.streams.video[0].metadata["timecode"] == "00:00:41:17"
 
 
 def test_white_and_black_fills_come_back_as_such(track: Track, tmp_path: Path) -> None:

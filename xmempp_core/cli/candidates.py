@@ -15,7 +15,6 @@ from ..candidates.request import CandidateMethod, CandidateRequest
 from ..candidates.select import Candidates, select_candidates
 from ..delivery.output_folder import OutputFolder, open_output
 from ..formats.annotations.folder import load_annotations
-from ..formats.frames.open import open_frames
 from ..formats.tracks import load_track
 from ..network.checkpoint import load_model
 from ..pictures.overlays import draw_overlay
@@ -26,6 +25,7 @@ from ..track.track import Track
 from ..types import FrameSource
 from .progress import shown_progress
 from .propagate import add_report_arguments, add_runtime_arguments, tell_found
+from .reading import add_reading_arguments, frames_from
 
 CONTENT, SHEET, CURVE = "candidates.json", "contact_sheet.png", "curve.png"
 
@@ -74,12 +74,7 @@ def add_candidates_arguments(parser: argparse.ArgumentParser) -> None:
         choices=get_args(CandidateMethod),
         help='"uncertainty" also weighs how unsure the track is; it costs one more pass',
     )
-    parser.add_argument(
-        "--input-colorspace",
-        default="auto",
-        choices=("auto", "srgb", "linear", "log"),
-        help="what pixel values mean (auto: EXR linear, else sRGB)",
-    )
+    add_reading_arguments(parser)
     add_runtime_arguments(parser)
     add_report_arguments(parser)
 
@@ -87,7 +82,7 @@ def add_candidates_arguments(parser: argparse.ArgumentParser) -> None:
 def run_candidates(options: argparse.Namespace) -> int:
     """Runs `candidates`."""
     runtime = choose_runtime(options.model, options.device, options.dtype)
-    source = open_frames(options.frames, input_colorspace=options.input_colorspace)
+    source = frames_from(options)
     annotations = load_annotations(options.annotations, source)
     track = load_track(options.track)
     request = CandidateRequest(

@@ -36,6 +36,7 @@ def add_commands(commands: Any) -> None:
         use=None,
         absent=[],
         input_colorspace="auto",
+        exr_window="display",
         settings=None,
         set=[],
         augment="none",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..formats.frames.numbering import parse_range
-from ..formats.frames.open import open_frames
 from ..formats.mattes.table import FORMATS
 from ..formats.tracks import load_track
 from ..mattes.choices import MatteChoice, matte_job, matte_values
@@ -22,6 +21,7 @@ from ..track.track import Track
 from ..types import FrameSource
 from .progress import shown_progress
 from .propagate import add_report_arguments
+from .reading import add_reading_arguments, frames_from
 
 Subparsers = Any
 
@@ -39,12 +39,7 @@ def add_commands(commands: Subparsers) -> None:
     parser.add_argument(
         "--frames", metavar="PATH", help="the shot, for steadying, plate fills and EXR attributes"
     )
-    parser.add_argument(
-        "--input-colorspace",
-        default="auto",
-        choices=("auto", "srgb", "linear", "log"),
-        help="what pixel values of the shot mean (auto: EXR linear, else sRGB)",
-    )
+    add_reading_arguments(parser)
     add_matte_arguments(parser)
     parser.add_argument("--range", metavar="A-B", help="only frames A to B")
     parser.add_argument(
@@ -94,9 +89,7 @@ def add_matte_arguments(parser: argparse.ArgumentParser) -> None:
 def run_export(options: argparse.Namespace) -> int:
     """Runs `export`."""
     track = load_track(options.track)
-    source = None
-    if options.frames:
-        source = open_frames(options.frames, input_colorspace=options.input_colorspace)
+    source = frames_from(options) if options.frames else None
     job = job_from(options, track)
     if options.preview:
         _write_preview(options, job, track, source)

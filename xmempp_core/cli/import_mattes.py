@@ -12,7 +12,6 @@ from ..errors import FormatError, InputError
 from ..formats.annotations.folder import save_annotations
 from ..formats.frames.number_lists import parse_numbers
 from ..formats.frames.numbering import index_of_number
-from ..formats.frames.open import open_frames
 from ..formats.tracks import save_track
 from ..mattes.imported import (
     ImportedMattes,
@@ -25,6 +24,7 @@ from ..mattes.imported import (
 from ..paths import user_path
 from ..types import FrameSource
 from .propagate import add_report_arguments
+from .reading import add_window_argument, frames_from
 
 Subparsers = Any
 
@@ -44,6 +44,7 @@ def add_commands(commands: Subparsers) -> None:
         help="file, pattern matte.####.exr, folder (of folders), or the JSON of an export",
     )
     parser.add_argument("--frames", required=True, metavar="PATH", help="the shot")
+    add_window_argument(parser)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--output", type=Path, metavar="FOLDER", help="annotations go here")
     target.add_argument("--track", type=Path, metavar="FILE", help="or all into this .xmtrack")
@@ -71,7 +72,7 @@ def add_commands(commands: Subparsers) -> None:
 
 def run_import(options: argparse.Namespace) -> int:
     """Runs `import-mattes`."""
-    source = open_frames(options.frames)
+    source = frames_from(options)
     found = open_mattes(
         user_path(options.mattes),
         source,

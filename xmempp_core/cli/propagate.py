@@ -28,7 +28,6 @@ from ..formats.annotations.folder import load_annotations
 from ..formats.annotations.summary import found_objects
 from ..formats.frames.number_lists import parse_numbers, shown
 from ..formats.frames.numbering import index_of_number, parse_range
-from ..formats.frames.open import open_frames
 from ..mattes.presets import load_preset
 from ..network.adapted import AnyNetwork
 from ..network.checkpoint import load_model
@@ -42,6 +41,7 @@ from ..track.track import Track
 from ..types import FrameSource
 from .adapting import adapt_shown, adaptation_settings, add_adapt_arguments
 from .progress import Counter, peak_memory_bytes, shown_progress, stop_request
+from .reading import add_reading_arguments, frames_from
 
 Subparsers = Any
 
@@ -104,12 +104,7 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID:A-B",
         help="object ID is not on frames A to B; may be repeated",
     )
-    parser.add_argument(
-        "--input-colorspace",
-        default="auto",
-        choices=("auto", "srgb", "linear", "log"),
-        help="what pixel values mean (auto: EXR linear, else sRGB)",
-    )
+    add_reading_arguments(parser)
 
 
 def add_settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -214,7 +209,7 @@ def _network(
 
 def inputs_from(options: argparse.Namespace) -> tuple[FrameSource, AnnotationSet]:
     """The frames and annotations that the arguments name."""
-    source = open_frames(options.frames, input_colorspace=options.input_colorspace)
+    source = frames_from(options)
     annotations = load_annotations(options.annotations, source)
     if options.use:
         annotations = _used(annotations, options.use, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -17,8 +18,9 @@ from torch import Tensor
 
 from ..errors import FormatError, InputError, XMemError
 from ..folder_lock import locked_folder
+from ..formats.frames.time_codes import TimeCode, of_count
 from ..formats.mattes.exr import frame_rate_header, plate_header
-from ..formats.mattes.films import MatteFilm, open_film, timecode_of
+from ..formats.mattes.films import MatteFilm, open_film
 from ..formats.mattes.picture import FilmFacts, MattePicture
 from ..track.segmentation import Segmentation, label_map_of
 from ..track.track import Track
@@ -28,6 +30,8 @@ from .edges import with_edges
 from .plan import MatteJob, MattePlan, check_no_plate, free_version, planned
 from .presets import MatteSettings
 from .sidecar import files_of_sidecar, sidecar_content, write_json
+
+log = logging.getLogger(__name__)
 
 DEFAULT_FRAME_RATE = Fraction(24)
 
@@ -163,7 +167,7 @@ def _write_all(track: Track, work: _Work, source: FrameSource | None, watchers: 
     plan, settings = work.plan, work.settings
     _check_room(work, _film_bytes(track, work))
     with ExitStack() as stack:
-        films = [stack.enter_context(film) for film in _films(track, work)]
+        films = [stack.enter_context(film) for film in _films(track, work, source)]
         for done, frame in enumerate(matte_frames(track, plan, settings, source), 1):
             pictures = _pictures(track, plan, settings, frame, source)
             if films:
@@ -190,16 +194,35 @@ def _write_stills(
         write(work.staging / path, picture, work.settings.picture_options)
 
 
-def _films(track: Track, work: _Work) -> list[MatteFilm]:
+def _films(track: Track, work: _Work, source: FrameSource | None) -> list[MatteFilm]:
     if not work.settings.kind.is_film:
         return []
     rate = track.frame_rate or DEFAULT_FRAME_RATE
-    facts = FilmFacts(track.size, rate, timecode_of(work.plan.numbers[0], rate))
+    facts = FilmFacts(track.size, rate, _start_time_code(work, rate, source))
     options = work.settings.picture_options
     return [
         open_film(work.settings.format, work.staging / path, facts, options)
         for path in work.plan.files
     ]
+
+
+def _start_time_code(work: _Work, rate: Fraction, source: FrameSource | None) -> TimeCode:
+    """That of the first frame in the shot's files where they say one, else by its number."""
+    by_number = of_count(work.plan.numbers[0], rate)
+    time_code_of = getattr(source, "time_code", None)
+    found = None if time_code_of is None else time_code_of(work.plan.frames[0])
+    if found is None or work.settings.first_frame is not None:
+        return by_number
+    if not found.fits(rate):
+        log.warning(
+            "the frames' time code %s does not fit %s frames a second; films start at %s, "
+            "by frame number",
+            found,
+            rate,
+            by_number,
+        )
+        return by_number
+    return found
 
 
 def _pictures(
@@ -230,7 +253,7 @@ def _exr_header(track: Track, source: FrameSource | None, index: int) -> dict[st
     path_of = getattr(source, "path", None)
     path = None if path_of is None else Path(path_of(index))
     if path is not None and path.suffix.lower() == ".exr":
-        header.update(plate_header(path, track.size))
+        header.update(plate_header(path, track.size, getattr(source, "exr_window", "display")))
     return header
 
 

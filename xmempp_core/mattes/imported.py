@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..annotations import MAX_OBJECT_ID, Annotation, AnnotationSet
 from ..errors import InputError, ShapeError
+from ..formats.frames.exr import ExrWindow
 from ..formats.mattes.clips import MatteClip
 from ..formats.mattes.reading import find_mattes
 from ..settings import PropagationSettings
@@ -50,6 +51,8 @@ class ImportedMattes:
     """position in the shot, and in the clips, of every frame that both have; ascending"""
     how: str
     """how frames were matched, a clause"""
+    exr_window: ExrWindow = "display"
+    """what of OpenEXR plates the frames are, and so of the mattes"""
 
     @property
     def frame_indices(self) -> tuple[int, ...]:
@@ -95,7 +98,8 @@ def open_mattes(
             "or give an offset"
         )
     log.info("%s: %d mattes of %d objects, %s", path, len(pairs), len(clips), how)
-    return ImportedMattes(tuple(clips), _object_ids(clips), tuple(pairs), how)
+    window: ExrWindow = getattr(source, "exr_window", "display")
+    return ImportedMattes(tuple(clips), _object_ids(clips), tuple(pairs), how, window)
 
 
 def label_maps(
@@ -122,7 +126,9 @@ def soft_frames(
     pairs = [(frame, place) for frame, place in found.positions if frame in wanted]
     order = sorted(range(len(found.clips)), key=lambda c: found.object_ids[c])
     places = [place for _, place in pairs]
-    streams = [found.clips[c].alphas(places, size) for c in order]
+    # Where frames are data windows, pixels lie as they are stored.
+    placed = size if found.exr_window == "display" else None
+    streams = [found.clips[c].alphas(places, placed) for c in order]
     for (frame_index, _), alphas in zip(pairs, zip(*streams, strict=True), strict=False):
         for c, alpha in zip(order, alphas, strict=True):
             _check_size(alpha, size, f"matte of {found.clips[c].name} at frame {frame_index}")

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import OpenEXR
 
-from ...errors import FormatError
+from ...errors import FormatError, InputError
 from ...paths import check_file
 from ...types import Size
 from .limits import check_pixels, memory_for
+from .time_codes import TimeCode, of_exr
+
+ExrWindow = Literal["display", "data"]
+"""Which window of a file is the frame: the display window, or the data window with its overscan."""
 
 
-def read_exr_header(path: Path) -> tuple[Size, bool]:
-    """Size of the display window and whether the file has an alpha channel.
+def check_window(window: str) -> None:
+    """Raises InputError unless it is a window."""
+    if window not in get_args(ExrWindow):
+        known = " or ".join(get_args(ExrWindow))
+        raise InputError(f"the window of OpenEXR files is {window!r}; allowed is {known}")
+
+
+def read_exr_header(path: Path, window: ExrWindow = "display") -> tuple[Size, bool]:
+    """Size of a window and whether the file has an alpha channel.
+
+    Raises:
+        FormatError: the file is no OpenEXR file, or a window in it is too large.
+    """
+    header = exr_attributes(path)
+    names = {channel.name for channel in header["channels"]}
+    return _window(header[f"{window}Window"])[1], "A" in names
+
+
+def exr_attributes(path: Path) -> dict[str, Any]:
+    """The header of the part that is read.
 
     Raises:
         FormatError: the file is no OpenEXR file, or a window in it is too large.
@@ -28,18 +51,38 @@ def read_exr_header(path: Path) -> tuple[Size, bool]:
         for window in ("dataWindow", "displayWindow"):
             check_pixels(path, _window(part.header[window])[1])
     chosen = _part_with_colors(channels) or (0, ())
-    return _window(parts[chosen[0]].header["displayWindow"])[1], "A" in channels[chosen[0]]
+    return dict(parts[chosen[0]].header)
 
 
-def read_exr(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """(H, W, 3) float32 RGB of the display window, black where the file holds no pixels.
+def exr_data_window(path: Path) -> tuple[tuple[int, int], Size]:
+    """(left, top) and size of the data window."""
+    return _window(exr_attributes(path)["dataWindow"])
+
+
+def exr_frame_rate(path: Path) -> Fraction | None:
+    """Frames per second, where the file says."""
+    rate = exr_attributes(path).get("framesPerSecond")
+    try:
+        return None if rate is None or rate <= 0 else Fraction(rate.numerator, rate.denominator)
+    except ZeroDivisionError:  # as some programs write for unknown
+        return None
+
+
+def exr_time_code(path: Path) -> TimeCode | None:
+    """The time code, where the file says."""
+    value = exr_attributes(path).get("timeCode")
+    return None if value is None else of_exr(value)
+
+
+def read_exr(path: Path, window: ExrWindow = "display") -> np.ndarray[Any, np.dtype[np.float32]]:
+    """(H, W, 3) float32 RGB of a window, black where the file holds no pixels.
 
     The first part that has R, G and B is read; only where none has, the first with Y (gray).
 
     Raises:
         FormatError: the file cannot be read or has neither R, G, B nor Y.
     """
-    read_exr_header(path)
+    exr_attributes(path)
     with memory_for(path):
         parts = _open(path).parts
         if not any(part.channels for part in parts):  # the library only prints what went wrong
@@ -51,7 +94,7 @@ def read_exr(path: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
             raise FormatError(path, problem)
         part, names = parts[chosen[0]], chosen[1]
         pixels = [part.channels[name].pixels for name in names]
-        return _in_display_window(path, pixels, part.header)
+        return _in_window(path, pixels, part.header, window)
 
 
 def _part_with_colors(parts: list[set[str]]) -> tuple[int, tuple[str, ...]] | None:
@@ -81,11 +124,11 @@ def _window(box: tuple[Any, Any]) -> tuple[tuple[int, int], Size]:
     return (int(left), int(top)), Size(int(bottom - top) + 1, int(right - left) + 1)
 
 
-def _in_display_window(
-    path: Path, pixels: list[np.ndarray[Any, Any]], header: dict[str, Any]
+def _in_window(
+    path: Path, pixels: list[np.ndarray[Any, Any]], header: dict[str, Any], window: ExrWindow
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     (data_left, data_top), data = _window(header["dataWindow"])
-    (left, top), size = _window(header["displayWindow"])
+    (left, top), size = _window(header[f"{window}Window"])
     if any(channel.shape != tuple(data) for channel in pixels):
         raise FormatError(path, "has subsampled color channels; write it with full R, G and B")
     rgb = np.stack(pixels, axis=-1).astype(np.float32)

@@ -18,7 +18,7 @@ from ...errors import FormatError
 from ...paths import check_file
 from ...types import Size
 from .color import Colorspace, InputColorspace, to_display
-from .exr import read_exr, read_exr_header
+from .exr import ExrWindow, read_exr, read_exr_header
 from .limits import check_pixels, memory_for
 from .tiff import read_tiff, read_tiff_header
 
@@ -55,24 +55,31 @@ def image_colorspace(path: Path, wanted: InputColorspace) -> Colorspace:
     return "linear" if path.suffix.lower() == ".exr" else "srgb"
 
 
-def read_image(path: Path, input_colorspace: InputColorspace = "auto") -> Tensor:
+def read_image(
+    path: Path, input_colorspace: InputColorspace = "auto", exr_window: ExrWindow = "display"
+) -> Tensor:
     """(H, W, 3) RGB: uint8 for 8-bit sRGB files, else float32 display values 0..1.
 
     Alpha is left out, without dividing by it. Gray becomes RGB.
+
+    Args:
+        path: of the file.
+        input_colorspace: what the values mean.
+        exr_window: what of an OpenEXR file is the picture.
 
     Raises:
         FormatError: the file cannot be read, is too large or holds several pictures.
     """
     suffix = path.suffix.lower()
     if suffix == ".exr":
-        pixels: np.ndarray[Any, Any] = read_exr(path)
+        pixels: np.ndarray[Any, Any] = read_exr(path, exr_window)
     else:
         check_single(path, read_image_header(path))
         pixels = read_tiff(path) if suffix in _TIFF_SUFFIXES else _read_with_opencv(path)
     return to_display(torch.from_numpy(pixels), image_colorspace(path, input_colorspace))
 
 
-def read_image_header(path: Path) -> ImageHeader | None:
+def read_image_header(path: Path, exr_window: ExrWindow = "display") -> ImageHeader | None:
     """Size, alpha and number of pictures without decoding; None where only decoding can tell.
 
     Raises:
@@ -81,7 +88,7 @@ def read_image_header(path: Path) -> ImageHeader | None:
     """
     suffix = path.suffix.lower()
     if suffix == ".exr":
-        return ImageHeader(*read_exr_header(path))
+        return ImageHeader(*read_exr_header(path, exr_window))
     if suffix in _TIFF_SUFFIXES:
         return ImageHeader(*read_tiff_header(path))
     check_file(path)

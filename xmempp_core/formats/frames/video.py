@@ -27,8 +27,9 @@ from .color import Colorspace, InputColorspace, check_colorspace, to_display
 from .fingerprints import fingerprint_files
 from .limits import memory_for
 from .numbering import POSITION_DIGITS, check_position
+from .time_codes import TimeCode, parsed
 from .video_decoder import VideoDecoder
-from .video_scan import indexed_film, packet_number
+from .video_scan import indexed_film, packet_number, video_stream
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,22 @@ class VideoFrames:
     def name(self, index: int) -> str:
         """The position in five digits."""
         return f"{self.number(index):0{POSITION_DIGITS}d}"
+
+    def time_code(self, index: int) -> TimeCode | None:
+        """The time code of a frame, where the file says that of its first."""
+        check_position(index, len(self))
+        rate = self._frame_rate
+        if rate is None or self._first_time_code is None or not self._first_time_code.fits(rate):
+            return None
+        return self._first_time_code.later(index, rate)
+
+    @cached_property
+    def _first_time_code(self) -> TimeCode | None:
+        """From the video's own description, the file's, or that of its track of time codes."""
+        with video_stream(self._path) as (container, stream):
+            every = (stream.metadata, container.metadata, *(s.metadata for s in container.streams))
+            texts = [one["timecode"] for one in every if "timecode" in one]
+        return parsed(texts[0]) if texts else None
 
     def window(self, start_seconds: float, end_seconds: float | None = None) -> range:
         """Positions of the frames whose time lies in [start, end), by the file's time stamps.

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ...atomic import replacing
 from ...errors import FormatError
 from ...types import Size
+from ..frames.exr import ExrWindow, exr_attributes
+from .exr_channels import window_size
 from .picture import MattePicture, PictureOptions
 
 COMPRESSIONS = {
@@ -56,31 +58,25 @@ def write_channels(
         file.write(str(temporary))
 
 
-def plate_header(path: Path, size: Size) -> dict[str, Any]:
+def plate_header(path: Path, size: Size, window: ExrWindow) -> dict[str, Any]:
     """What the mattes of an OpenEXR plate take over from it: windows and, where set, attributes.
 
-    The mattes cover the plate's data window where they are of its size, else its display window.
+    Args:
+        path: of the plate.
+        size: of the mattes.
+        window: which of the plate's windows was read, and so is covered by the mattes.
 
     Raises:
-        FormatError: the plate cannot be read.
+        FormatError: the plate cannot be read, or its window has another size than the mattes.
     """
-    try:
-        header = OpenEXR.File(str(path), separate_channels=True, header_only=True).header()
-    except Exception as error:  # the binding raises RuntimeError, ValueError and its own
-        raise FormatError(path, f"cannot be read as OpenEXR ({error})") from error
+    header = exr_attributes(path)
     kept = {name: header[name] for name in _KEPT if name in header}
-    display, data = header["displayWindow"], header["dataWindow"]
-    covered = data if _size_of(data) == size else display
-    if _size_of(covered) != size:
-        return kept
-    return {**kept, "displayWindow": display, "dataWindow": covered}
+    covered = header[f"{window}Window"]
+    if window_size(covered) != size:
+        raise FormatError(path, f"has a {window} window of another size than the mattes, {size}")
+    return {**kept, "displayWindow": header["displayWindow"], "dataWindow": covered}
 
 
 def frame_rate_header(rate: Fraction | None) -> dict[str, Any]:
     """The attribute that says the frame rate; none where it is not known."""
     return {} if rate is None else {"framesPerSecond": rate}
-
-
-def _size_of(window: tuple[Any, Any]) -> Size:
-    (left, top), (right, bottom) = window
-    return Size(int(bottom - top) + 1, int(right - left) + 1)

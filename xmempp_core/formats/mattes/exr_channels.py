@@ -89,6 +89,11 @@ def read_channels(path: Path) -> dict[str, ExrChannel]:
         return channels
 
 
+def window_size(window: tuple[Any, Any]) -> Size:
+    """Height and width of a window of a header."""
+    return size_of(box_of(window))
+
+
 def size_of(box: Box) -> Size:
     """Height and width of a window."""
     (left, top), (right, bottom) = box

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -107,21 +106,12 @@ class MatteFilm:
         context.colorspace = context.color_primaries = context.color_trc = 1
         context.color_range = ColorRange.MPEG
         if codec.container == "mov":
-            stream.metadata["timecode"] = facts.start_timecode
+            stream.metadata["timecode"] = str(facts.start_time_code)
         if "yuva420" in codec.pixel_format:
             stream.metadata["alpha_mode"] = "1"
         kind = "premultiplied" if self._options.premultiplied else "straight"
         self._container.metadata["comment"] = f"alpha: {kind}; fill: {self._options.fill}"
         return stream
-
-
-def timecode_of(number: int, rate: Fraction) -> str:
-    """HH:MM:SS:FF of a frame number, without drop frames; numbers below 0 start at zero."""
-    per_second = max(round(rate), 1)
-    seconds, frames = divmod(max(number, 0), per_second)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours % 24:02d}:{minutes:02d}:{seconds:02d}:{frames:02d}"
 
 
 def _prores_planes(picture: MattePicture, options: PictureOptions) -> _Planes:

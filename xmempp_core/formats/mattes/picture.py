@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ...types import Size
+from ..frames.time_codes import TimeCode
 
 Color = tuple[int, int, int]
 
@@ -56,5 +57,5 @@ class FilmFacts:
 
     size: Size
     frame_rate: Fraction
-    start_timecode: str
-    """HH:MM:SS:FF of the first frame"""
+    start_time_code: TimeCode
+    """of the first frame"""
