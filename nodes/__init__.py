@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import host
+from . import host, routes, serving
 from .adapt import AdaptModel
 from .annotate import AddAnnotation, AnnotationsFromMasks, RemoveAnnotation
+from .annotator import AnnotateShot, AnnotatorRequest
 from .demo import LoadDemoShot
 from .export import ExportMattes
 from .from_track import TrackPreview, TrackToMask
@@ -22,6 +23,8 @@ NODES: list[type[io.ComfyNode]] = [
     AddAnnotation,
     RemoveAnnotation,
     AnnotationsFromMasks,
+    AnnotateShot,
+    AnnotatorRequest,
     SaveAnnotations,
     LoadAnnotations,
     SelectCandidates,
@@ -40,8 +43,10 @@ class XMemPPExtension(ComfyExtension):
     """XMem++ as an extension of ComfyUI."""
 
     async def on_load(self) -> None:
-        """Makes the model folder known."""
+        """Makes the model folder and the routes known."""
         host.register_model_folder()
+        for route in routes.ROUTES:
+            host.add_route(route.method, route.path, serving.handler_of(route))
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """All nodes of the pack."""

@@ -51,13 +51,15 @@ def _frames_of_video(video: Any) -> LinkedFrames:
         pictures = open_frames(_colors(components.images))
         same = (SameObject(components.images), rate)
         return LinkedFrames(pictures, frame_rate=rate, kind=PICTURES, identity=same)
-    path = Path(stream) if isinstance(stream, str) else files.temporary_copy(stream.getbuffer())
+    is_file = isinstance(stream, str)
+    path = Path(stream) if is_file else files.temporary_copy(stream.getbuffer())
+    title = path.name if is_file else ""
     source, facts = open_frames(path), file_facts(path)
     start_seconds, duration_seconds = video.get_active_trim_window()
     if not start_seconds and not duration_seconds:
-        return LinkedFrames(source, identity=facts)
+        return LinkedFrames(source, identity=facts, title=title)
     window = _window(source, start_seconds, duration_seconds)
-    return LinkedFrames(source, window=window, identity=(facts, window))
+    return LinkedFrames(source, window=window, identity=(facts, window), title=title)
 
 
 def _window(source: FrameSource, start_seconds: float, duration_seconds: float) -> range:
@@ -86,6 +88,7 @@ class LinkedFrames:
         kind: put before the fingerprint, as pictures and files cannot be told apart otherwise.
         identity: equal for the very same frames alone, while the process lasts; costs nothing,
             where the fingerprint reads them. None = like no other.
+        title: name of the file, for reading; "" = none.
     """
 
     def __init__(
@@ -96,8 +99,10 @@ class LinkedFrames:
         frame_rate: Fraction | None = None,
         kind: str = "",
         identity: Hashable = None,
+        title: str = "",
     ) -> None:
         self._source = source
+        self.title = title
         self.identity = object() if identity is None else identity
         self._window = range(len(source)) if window is None else window
         self._kind = kind

@@ -257,3 +257,18 @@ def has_node(class_type: str) -> bool:
     """Whether the running ComfyUI knows a node."""
     # by name, as the pack's own folder is called nodes, too
     return class_type in importlib.import_module("nodes").NODE_CLASS_MAPPINGS
+
+
+def add_route(method: str, path: str, handler: Any) -> None:
+    """Puts a handler on ComfyUI's web server; before it starts."""
+    from server import PromptServer
+
+    PromptServer.instance.routes.route(method, path)(handler)
+
+
+def send(event: str, data: dict[str, Any]) -> None:
+    """Sends an event to the browser that queued the running prompt."""
+    from server import PromptServer
+
+    instance = PromptServer.instance
+    instance.send_sync(event, data, instance.client_id)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from . import download, heap, host, sockets
+from .answering import Answering
 from .finished import FinishedTracks
 
 if TYPE_CHECKING:
@@ -67,10 +68,11 @@ class LoadedModel:
     runtime: Runtime
     shelf: CacheShelf = field(repr=False)
     finished: FinishedTracks = field(default_factory=FinishedTracks, repr=False)
+    answering: Answering = field(default_factory=Answering, repr=False)
 
     def __del__(self) -> None:
         # ComfyUI lets go of the model, by "Free memory" or because another one takes its place
-        for name in ("patcher", "shelf", "finished"):
+        for name in ("patcher", "shelf", "finished", "answering"):
             self.__dict__.pop(name, None)
         heap.give_back()
 

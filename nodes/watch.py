@@ -25,14 +25,18 @@ class WatchedPass:
     Args:
         source: the clip.
         settings: of the pass.
+        frame_count: frames that the pass gives; None = all.
     """
 
-    def __init__(self, source: FrameSource, settings: PropagationSettings) -> None:
+    def __init__(
+        self, source: FrameSource, settings: PropagationSettings, frame_count: int | None = None
+    ) -> None:
         self._source = source
+        self._count = len(source) if frame_count is None else frame_count
         self._remembered = 0
-        self._ahead = len(source) if settings.direction == "bidirectional" else 0
+        self._ahead = self._count if settings.direction == "bidirectional" else 0
         self._read = self._ahead
-        self._bar = host.Progress(self._ahead + len(source))
+        self._bar = host.Progress(self._ahead + self._count)
         self.frames = Watched(source, self._on_frame)
 
     def prepare(self, pass_: Propagation) -> None:
@@ -57,5 +61,5 @@ class WatchedPass:
             self._show(self._remembered + self._read)
 
     def _show(self, done: int, picture: Callable[[], Image] | None = None) -> None:
-        total = self._remembered + self._ahead + len(self._source)
+        total = self._remembered + self._ahead + self._count
         self._bar.step(done, total, picture=picture)

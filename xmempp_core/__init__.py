@@ -52,7 +52,14 @@ if TYPE_CHECKING:
     from .pictures.films import OverlayVideo
     from .pictures.overlays import display_color, draw_overlay, to_uint8
     from .pictures.pictures import write_picture, write_probabilities
+    from .pictures.proxies import PROXY_WIDTHS, FrameProxies
     from .pictures.sheets import burn_in, contact_sheet, track_contact_sheet
+    from .projects.archive import archive_of, open_archive
+    from .projects.document import Document
+    from .projects.fitting import Clip, FittedProject, document_from, fitted_project
+    from .projects.masks import mask_to_png
+    from .projects.parsing import document_of, parse_document
+    from .projects.store import Project, content_name
     from .propagation.augment import parse_augmentations
     from .propagation.feature_cache import FeatureCache
     from .propagation.independent import IndependentPass
@@ -60,14 +67,17 @@ if TYPE_CHECKING:
     from .propagation.propagation import Propagation, propagate
     from .runtime import Runtime
     from .settings import PropagationSettings
+    from .smart_select import SelectStroke, smart_select
+    from .strict_json import parse_json
     from .track.segmentation import Segmentation, label_map_of, probabilities_of
-    from .track.track import Track
+    from .track.track import Shot, Track
     from .types import Features, FrameSource, ModelInfo, Network, Size
 
 __version__ = "0.1.0"
 
 __all__ = [
     "PALETTE",
+    "PROXY_WIDTHS",
     "AbsenceRange",
     "Adaptation",
     "AdaptationSettings",
@@ -76,10 +86,14 @@ __all__ = [
     "CandidateRequest",
     "Candidates",
     "CapacityError",
+    "Clip",
     "Delivery",
+    "Document",
     "FeatureCache",
     "Features",
+    "FittedProject",
     "FormatError",
+    "FrameProxies",
     "FrameSource",
     "ImportedMattes",
     "IndependentPass",
@@ -93,30 +107,38 @@ __all__ = [
     "ModelInfo",
     "Network",
     "OverlayVideo",
+    "Project",
     "Propagation",
     "PropagationSettings",
     "Runtime",
     "Segmentation",
+    "SelectStroke",
     "SettingsError",
     "ShapeError",
+    "Shot",
     "Size",
     "Track",
     "XMemError",
     "__version__",
     "adapt",
     "adapt_into",
+    "archive_of",
     "burn_in",
     "choose_runtime",
     "comparison_sheet",
     "contact_sheet",
+    "content_name",
     "content_of",
     "convert",
     "deliver",
     "display_color",
+    "document_from",
+    "document_of",
     "draw_overlay",
     "every_nth_matte",
     "export_mattes",
     "fit_masks",
+    "fitted_project",
     "found_objects",
     "is_out_of_memory",
     "label_map_of",
@@ -124,13 +146,17 @@ __all__ = [
     "load_model",
     "load_preset",
     "load_track",
+    "mask_to_png",
     "matte_job",
     "matte_values",
     "mattes_as_annotations",
     "mattes_as_track",
+    "open_archive",
     "open_frames",
     "open_mattes",
     "parse_augmentations",
+    "parse_document",
+    "parse_json",
     "parse_numbers",
     "preview_mattes",
     "preview_picture",
@@ -142,6 +168,7 @@ __all__ = [
     "save_annotations",
     "save_track",
     "select_candidates",
+    "smart_select",
     "to_uint8",
     "track_contact_sheet",
     "write_label_map",
@@ -245,10 +272,34 @@ _MODULES = {
         "write_picture",
         "write_probabilities",
     ),
+    "pictures.proxies": (
+        "PROXY_WIDTHS",
+        "FrameProxies",
+    ),
     "pictures.sheets": (
         "burn_in",
         "contact_sheet",
         "track_contact_sheet",
+    ),
+    "projects.archive": (
+        "archive_of",
+        "open_archive",
+    ),
+    "projects.document": ("Document",),
+    "projects.fitting": (
+        "Clip",
+        "FittedProject",
+        "document_from",
+        "fitted_project",
+    ),
+    "projects.masks": ("mask_to_png",),
+    "projects.parsing": (
+        "document_of",
+        "parse_document",
+    ),
+    "projects.store": (
+        "Project",
+        "content_name",
     ),
     "propagation.augment": ("parse_augmentations",),
     "propagation.feature_cache": ("FeatureCache",),
@@ -260,12 +311,20 @@ _MODULES = {
     ),
     "runtime": ("Runtime",),
     "settings": ("PropagationSettings",),
+    "smart_select": (
+        "SelectStroke",
+        "smart_select",
+    ),
+    "strict_json": ("parse_json",),
     "track.segmentation": (
         "Segmentation",
         "label_map_of",
         "probabilities_of",
     ),
-    "track.track": ("Track",),
+    "track.track": (
+        "Shot",
+        "Track",
+    ),
     "types": (
         "Features",
         "FrameSource",

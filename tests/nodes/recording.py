@@ -64,6 +64,7 @@ class RecordedSchema:
     hidden: list[Any] = field(default_factory=list)
     is_output_node: bool = False
     has_intermediate_output: bool = False
+    is_dev_only: bool = False
 
 
 class RecordedNode:

@@ -38,6 +38,11 @@ TABLE = {
         "masks frame_indices object_id folder annotations",
         "annotations XMEMPP_ANNOTATIONS",
     ),
+    "XMemPPAnnotator": (
+        "model frames annotations track project",
+        "annotations XMEMPP_ANNOTATIONS, track XMEMPP_TRACK",
+    ),
+    "XMemPPAnnotatorRequest": ("model frames annotations track project request", ""),
     "XMemPPSaveAnnotations": ("annotations folder", "folder STRING"),
     "XMemPPLoadAnnotations": ("folder", "annotations XMEMPP_ANNOTATIONS"),
     "XMemPPSelectCandidates": (

@@ -1,0 +1,180 @@
+"""What a run of the annotator works on: the linked values, the revision and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .annotator_results import RESULTS, ResultKey, ShotResult
+from .annotator_sources import CLIPS
+from .annotator_value import ShownRevision, shown_revision
+from .results import check_same_clip
+from .routes import project_of
+
+if TYPE_CHECKING:
+    from ..xmempp_core import AnnotationSet, FittedProject, PropagationSettings, Track
+    from .annotator_sources import OpenClip
+    from .model import LoadedModel
+
+DIRECTIONS = ("bidirectional", "outward", "forward", "independent")
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """What is linked to the node."""
+
+    model: LoadedModel
+    clip: OpenClip
+    annotations: AnnotationSet | None = None
+    track: Track | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: LoadedModel,
+        frames: Any,
+        annotations: AnnotationSet | None = None,
+        track: Track | None = None,
+    ) -> Linked:
+        """The linked values; raises InputError where the track is of another clip."""
+        clip = CLIPS.opened(frames)
+        if track is not None:
+            check_same_clip(track, clip.frames)
+        return cls(model, clip, annotations, track)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A revision on its clip."""
+
+    linked: Linked
+    shown: ShownRevision | None
+    annotations: AnnotationSet
+    """At the size of the frames."""
+    frame_range: tuple[int, int]
+    """First and last frame, as the revision says."""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def project_id(self) -> str:
+        """ "" without a project."""
+        return "" if self.shown is None else self.shown.project_id
+
+    @property
+    def revision(self) -> str:
+        """ "" without a project."""
+        return "" if self.shown is None else self.shown.revision
+
+    def key(
+        self, model: LoadedModel, settings: PropagationSettings, frames: tuple[int, int]
+    ) -> ResultKey:
+        """What a result of it is made of."""
+        weights = f"{model.info.sha256} {model.runtime.dtype}"
+        return ResultKey.of(self.linked.clip.key, self.annotations, weights, settings, frames)
+
+    def held_results(self, model: LoadedModel) -> list[ShotResult]:
+        """What is computed of it already, the linked track at the end."""
+        from ..xmempp_core import PropagationSettings
+
+        whole = whole_range(self.linked.clip)
+        ranges = dict.fromkeys((self.frame_range, whole))
+        found = []
+        if self.annotations.object_ids:
+            for direction in DIRECTIONS:
+                settings = PropagationSettings(direction=direction)
+                tokens = (self.key(model, settings, one).token for one in ranges)
+                found += [one for token in tokens if (one := RESULTS.find(token)) is not None]
+        given = given_result(self.linked)
+        return found if given is None else [*found, given]
+
+
+def whole_range(clip: OpenClip) -> tuple[int, int]:
+    """First and last frame of a clip."""
+    return 0, len(clip.frames) - 1
+
+
+def given_result(linked: Linked) -> ShotResult | None:
+    """The linked track as a result; None without one."""
+    from ..xmempp_core import content_name
+
+    track = linked.track
+    if track is None or not len(track):
+        return None
+    facts = (linked.clip.key, track.annotations.fingerprint, track.settings, track.model.sha256)
+    token = content_name(repr(("track", facts, track.stored_bytes)).encode())
+    held = track.frame_indices
+    return RESULTS.find(token) or RESULTS.keep(
+        ShotResult(token, track, (held[0], held[-1]), is_given=True)
+    )
+
+
+def job_of(linked: Linked, project: str) -> Job:
+    """The job of a node's run.
+
+    Raises:
+        InputError: the revision or one of its masks is missing, or its masks do not fit the frames.
+    """
+    from ..xmempp_core import InputError
+
+    shown = shown_revision(project)
+    if shown is None:
+        return Job(linked, None, _linked_annotations(linked), whole_range(linked.clip))
+    fitted = said_by(shown, linked.clip)
+    if fitted.project.missing:
+        raise InputError(fitted.project.notices[-1])
+    return fitted.job(linked, shown)
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a revision says, and the frames it is to be propagated over."""
+
+    project: FittedProject
+    frame_range: tuple[int, int]
+
+    def job(self, linked: Linked, shown: ShownRevision) -> Job:
+        """The job of it."""
+        fitted = self.project
+        return Job(linked, shown, fitted.annotations, self.frame_range, fitted.notices)
+
+
+def said_by(shown: ShownRevision, clip: OpenClip) -> Said:
+    """What a revision says on a clip.
+
+    Raises:
+        InputError: it is not in the input folder, or its masks have other proportions.
+        FormatError: it is damaged.
+    """
+    from ..xmempp_core import InputError, fitted_project
+
+    project = project_of(shown.project_id)
+    if not project.has_document(shown.revision):
+        latest = next(iter(project.revisions()), None)
+        there = (
+            f"the latest revision there is {latest.revision[:8]} of "
+            f"{latest.saved.isoformat(sep=' ', timespec='minutes')}: open it in the list of "
+            "revisions"
+            if latest
+            else f"copy the folder input/xmempp/{shown.project_id} from the machine where it was "
+            "painted, or open its .zip file"
+        )
+        raise InputError(
+            f"revision {shown.revision[:8]} of project {shown.project_id} is not in "
+            f"input/xmempp: {there}"
+        )
+    document = project.document(shown.revision)
+    first, last = whole_range(clip)
+    if document.frame_range is not None and document.frame_range[0] <= last:
+        first, last = document.frame_range[0], min(document.frame_range[1], last)
+    return Said(fitted_project(project, document, clip.clip), (first, last))
+
+
+def _linked_annotations(linked: Linked) -> AnnotationSet:
+    """The linked set, or that of the linked track, at the size of the frames."""
+    from ..xmempp_core import AnnotationSet
+    from .annotation_sets import fit_annotations
+
+    given = linked.annotations
+    if given is None and linked.track is not None:
+        given = linked.track.annotations
+    return AnnotationSet() if given is None else fit_annotations(given, linked.clip.frames)

@@ -1,0 +1,1 @@
+"""Annotator projects: what was painted on a shot, in immutable files named by their content."""
