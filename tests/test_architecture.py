@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("training",),
     ("adaptation",),
+    ("batch",),
     ("cli",),
     ("__main__",),
 )

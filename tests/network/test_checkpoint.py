@@ -281,3 +281,15 @@ def test_a_pickle_is_not_opened_by_a_torch_that_can_be_made_to_run_code(
     load_model(path, CPU)
     monkeypatch.setattr(torch, "__version__", "2.5.1+cu124")
     assert "update to torch 2.6 or newer, or convert it there" in refusal(path)
+
+
+def test_equal_models_are_equal_files(tmp_path: Path) -> None:
+    state = tiny_network("xmemlite-1").state_dict()
+    facts = {f"fact {number}": f'süß "{number}"' for number in range(20)}
+    paths = [tmp_path / f"{number}.safetensors" for number in range(3)]
+    for path in paths:
+        write_weights(path, state, facts)
+    assert len({path.read_bytes() for path in paths}) == 1
+    tensors, metadata = read_weights(paths[0])
+    assert {name: metadata[name] for name in facts} == facts
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in state.items())

@@ -26,6 +26,7 @@ COMMANDS = {
         ".propagate",
         "masks for every frame of a shot from a few annotated frames",
     ),
+    "batch": (".batch", "many shots from one manifest"),
     "adapt": (".adapt", "a model fine-tuned on the annotated frames of one shot"),
     "export": (".export", "mattes of a track for Nuke, After Effects, Resolve, Fusion and others"),
     "import-mattes": (

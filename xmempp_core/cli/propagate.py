@@ -11,27 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ..adaptation.adaptation import Adaptation
-from ..annotations import AbsenceRange, AnnotationSet
+from ..annotations import AnnotationSet
 from ..delivery.deliver import Delivery, deliver
-from ..delivery.output_folder import (
-    ADAPTED,
-    MASKS,
-    MATTES,
-    OVERLAY,
-    PROBABILITIES,
-    REPORT,
-    check_vacant,
-)
+from ..delivery.output_folder import ADAPTED, check_apart, check_vacant
 from ..delivery.precision import runtime_of_run
 from ..errors import FormatError, InputError
+from ..formats.annotations.chosen import chosen_annotations
 from ..formats.annotations.folder import load_annotations
 from ..formats.annotations.summary import found_objects
-from ..formats.frames.number_lists import parse_numbers, shown
-from ..formats.frames.numbering import index_of_number, parse_range
+from ..formats.frames.numbering import parse_range
 from ..mattes.presets import load_preset
 from ..network.adapted import AnyNetwork
 from ..network.checkpoint import load_model
-from ..paths import read_file, resolved_path, user_path
+from ..paths import read_file, user_path
 from ..propagation.augment import parse_augmentations
 from ..propagation.propagation import Propagation
 from ..runtime import Runtime
@@ -211,11 +203,13 @@ def inputs_from(options: argparse.Namespace) -> tuple[FrameSource, AnnotationSet
     """The frames and annotations that the arguments name."""
     source = frames_from(options)
     annotations = load_annotations(options.annotations, source)
-    if options.use:
-        annotations = _used(annotations, options.use, source)
-    for text in options.absent:
-        annotations = annotations.with_absence(_absence(text, source, annotations))
-    return source, annotations
+    return source, chosen_annotations(
+        annotations,
+        source,
+        use=options.use or "",
+        absent=options.absent,
+        words=("--use", "--absent"),
+    )
 
 
 def tell_found(annotations: AnnotationSet, source: FrameSource) -> None:
@@ -254,46 +248,10 @@ def _value(text: str) -> Any:
         return text
 
 
-def _used(annotations: AnnotationSet, text: str, source: FrameSource) -> AnnotationSet:
-    """Only the annotated frames of "0,20,40"."""
-    chosen = [index_of_number(source, number) for number in parse_numbers(text, "--use")]
-    missing = sorted({*chosen} - {*annotations.frame_indices})
-    if missing or not chosen:
-        known = ", ".join(str(source.number(t)) for t in annotations.frame_indices)
-        problem = f"frame {source.number(missing[0])} is not annotated" if missing else "no frame"
-        raise InputError(f"--use {shown(text)}: {problem}; annotated are {known}")
-    return annotations.only(chosen)
-
-
-def _absence(text: str, source: FrameSource, annotations: AnnotationSet) -> AbsenceRange:
-    """The absence of "2:100-140"."""
-    object_text, colon, frames = text.partition(":")
-    if not colon:
-        raise InputError(f"--absent {text!r} is not of the form ID:A-B, such as 2:100-140")
-    ids = parse_numbers(object_text, "--absent: object")
-    unknown = sorted({*ids} - {*annotations.object_ids})
-    if unknown or len(ids) != 1:
-        known = ", ".join(map(str, annotations.object_ids))
-        problem = f"there is no object {unknown[0]}" if unknown else "name one object"
-        raise InputError(f"--absent {shown(text)}: {problem}; objects are {known}")
-    positions = parse_range(frames.strip(), source)
-    return AbsenceRange(ids[0], positions.start, positions.stop - 1)
-
-
 def _check_output(options: argparse.Namespace) -> None:
     """Refuses an output that would replace what is read."""
-    output = resolved_path(options.output)
-    written = [output / name for name in (MASKS, MATTES, PROBABILITIES, OVERLAY, REPORT)]
-    for name in ("frames", "annotations", "settings"):
-        value = getattr(options, name)
-        if value is None:
-            continue
-        path = resolved_path(value)
-        if path == output or any(one in (path, *path.parents) for one in written):
-            raise InputError(
-                f"--output {options.output} would write over --{name} {value}; "
-                "choose another folder"
-            )
+    inputs = {f"--{name}": getattr(options, name) for name in ("frames", "annotations", "settings")}
+    check_apart(options.output, inputs, word="--output")
 
 
 def _report(

@@ -40,7 +40,7 @@ class Identity:
             "model": network.info.sha256,
             "settings": pass_.settings.to_json(),
             "augmentation": ",".join(pass_.augment),
-            "annotations": _digest(pass_.annotations),
+            "annotations": annotations_digest(pass_.annotations),
             "frames": pass_.source.fingerprint,
             "range": f"{frames.start}-{frames.stop - 1}",
             **choices,
@@ -111,7 +111,7 @@ def _agrees(name: str, saved: str | None, now: str) -> bool:
     return saved == now
 
 
-def _digest(annotations: AnnotationSet) -> str:
+def annotations_digest(annotations: AnnotationSet) -> str:
     """SHA-256 of all that annotations say."""
     digest = hashlib.sha256()
     for one in annotations:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..atomic import make_durable, sweep_temporaries, write_bytes
-from ..errors import FormatError
+from ..errors import FormatError, InputError
 from ..folder_lock import LOCK_NAME, holds_files, locked_folder
 from ..format_version import VERSION, check_format_version
 from ..formats.tracks import read_records, save_records
-from ..paths import path_kind, read_text
+from ..paths import path_kind, read_text, resolved_path
 from ..spill import SpillStore
 from ..strict_json import parse_json
 from ..track.records import FrameRecord
@@ -203,6 +203,29 @@ def check_vacant(root: str | Path, *, overwrite: bool, resume: bool) -> None:
     folder = Path(root)
     if folder.is_dir() and not overwrite:
         _check_vacant(OutputFolder(folder), resume)
+
+
+def check_apart(output: str | Path, inputs: Mapping[str, object], *, word: str) -> None:
+    """Refuses an output folder whose files would lie over what is read.
+
+    Args:
+        output: the folder.
+        inputs: files and folders by what users call them; None = not given.
+        word: what users call the output.
+
+    Raises:
+        InputError: names the input.
+    """
+    root = resolved_path(output)
+    written = [root / name for name in (MASKS, MATTES, PROBABILITIES, OVERLAY, REPORT)]
+    for name, value in inputs.items():
+        if value is None:
+            continue
+        path = resolved_path(str(value))
+        if path == root or any(one in (path, *path.parents) for one in written):
+            raise InputError(
+                f"{word} {output} would write over {name} {value}; choose another folder"
+            )
 
 
 def _check_vacant(output: OutputFolder, resume: bool) -> None:

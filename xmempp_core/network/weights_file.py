@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,9 +53,23 @@ def write_weights(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, {**metadata, VERSION: str(_FORMAT_VERSION)})
+            _sort_metadata(temporary)
         except SafetensorError as error:
             problem = f"cannot be written ({error}); check folder and space"
             raise FormatError(path, problem) from error
+
+
+def _sort_metadata(path: Path) -> None:
+    """Puts the metadata, which is written in any order, in that of its names: equal models are
+    equal files."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:  # the tensors stay where they are
+            file.seek(8)
+            file.write(text.ljust(length))
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:

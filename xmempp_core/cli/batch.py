@@ -1,0 +1,196 @@
+"""`batch`: many shots from one manifest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from ..batch.bench import Bench
+from ..batch.estimate import estimate
+from ..batch.local import Tally, run_here
+from ..batch.logs import told_in_logs_alone
+from ..batch.manifest import load_manifest
+from ..batch.networks import Networks
+from ..batch.path_maps import PathMap, load_path_map
+from ..batch.plans import ShotPlan, plan_batch
+from ..batch.shards import Shard
+from ..batch.status import as_json, exit_code, table, write_status
+from ..batch.tasks import Stages, Task
+from ..errors import InputError
+from ..runtime import Runtime
+from .batch_plan import plan_json, plan_table
+from .progress import peak_memory_bytes, shown_progress, stop_request
+from .propagate import add_report_arguments
+
+EXIT_INTERRUPTED = 130
+_EPILOG = (
+    "Exit codes: 0 every shot is whole, 1 some are not, 2 the manifest or the call is wrong, "
+    "130 interrupted."
+)
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `batch`."""
+    parser = commands.add_parser(
+        "batch",
+        help="many shots from one manifest",
+        description="Makes all shots of a manifest (TOML). Everything is checked before anything "
+        "starts. Shots that are finished, and of which nothing has changed, are skipped; a bad "
+        "shot does not stop the others.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="the .toml file")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="SHOT,SHOT", help="only these shots"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with unfinished shots where they were saved"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="also write into output folders that hold files of others",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what would be done and what it would take, from a measured frame",
+    )
+    _add_machine_arguments(parser)
+    parser.add_argument(
+        "--status", type=Path, metavar="FILE", help="how every shot stands, as JSON, in a file"
+    )
+    add_report_arguments(parser)
+    parser.set_defaults(run=run_batch)
+
+
+def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say where and how the shots are made."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME,NAME",
+        help="auto (every CUDA GPU, else as elsewhere), cpu, mps, or some of cuda:0,cuda:1",
+    )
+    parser.add_argument(
+        "--dtype", default="auto", help="auto, float32, float16 or bfloat16 (auto: by device)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="shots at a time (default: one for each device)"
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="processor threads of a shot (default: all)"
+    )
+    parser.add_argument(
+        "--shard", metavar="I/N", help="only the I-th of N parts of the work, for job arrays"
+    )
+    parser.add_argument(
+        "--path-map",
+        type=Path,
+        metavar="FILE",
+        help="where folders of the manifest lie here: JSON with path_mapping_rules",
+    )
+
+
+def run_batch(options: argparse.Namespace) -> int:
+    """Runs `batch`."""
+    runtimes = _runtimes(options)
+    jobs = len(runtimes) if options.jobs is None else _at_least_1("--jobs", options.jobs)
+    if options.threads is not None:
+        torch.set_num_threads(_at_least_1("--threads", options.threads))
+    paths = load_path_map(options.path_map) if options.path_map else PathMap()
+    shard = _shard(options)
+    networks = Networks()
+    plans = plan_batch(
+        load_manifest(options.manifest, paths),
+        networks,
+        runtimes[0],
+        only=[name.strip() for text in options.only for name in text.split(",")],
+        overwrite=options.overwrite,
+    )
+    plans = shard.of(plans) if shard else plans
+    benches = [Bench(networks, runtime, options.resume) for runtime in runtimes]
+    if options.dry_run:
+        return _tell_plan(options, plans, benches[0], jobs)
+    return _run(options, plans, benches, jobs)
+
+
+def _run(
+    options: argparse.Namespace, plans: list[ShotPlan], benches: list[Bench], jobs: int
+) -> int:
+    tally = Tally({plan.name: plan for plan in plans}, _teller(options))
+    work: dict[str, Stages] = {
+        plan.name: ((Task(plan.name),),) for plan in plans if not plan.is_finished
+    }
+    with ExitStack() as stack:
+        stack.enter_context(told_in_logs_alone())
+        progress = stack.enter_context(shown_progress("batch", quiet=options.quiet))
+        should_stop = stack.enter_context(stop_request())
+        run_here(work, tally, benches, jobs, progress=progress, should_stop=should_stop)
+        was_stopped = should_stop()
+    statuses = tally.statuses()
+    if options.status:
+        write_status(options.status, statuses)
+    if options.json:
+        print(json.dumps(as_json(statuses)))
+    if not options.quiet:
+        print(table(statuses), file=sys.stderr)
+    return EXIT_INTERRUPTED if was_stopped else exit_code(statuses)
+
+
+def _tell_plan(options: argparse.Namespace, plans: list[ShotPlan], bench: Bench, jobs: int) -> int:
+    """Says what would be done; nothing is written."""
+    with told_in_logs_alone():
+        estimates = estimate(plans, bench, _teller(options))
+    peak = peak_memory_bytes(bench.runtime.device)
+    content = plan_json(estimates, peak, jobs)
+    if options.json:
+        print(json.dumps(content))
+    if not options.quiet:
+        print(plan_table(estimates, peak, jobs))
+    return 0
+
+
+def _teller(options: argparse.Namespace) -> Any:
+    """Takes lines for people, which do not tear a progress bar."""
+    if options.quiet:
+        return lambda line: None
+    return lambda line: tqdm.write(line, file=sys.stderr)
+
+
+def _runtimes(options: argparse.Namespace) -> list[Runtime]:
+    """One for each device, all of one precision."""
+    names = [name.strip() for name in options.device.split(",") if name.strip()]
+    if names in (["auto"], ["cuda"]) and torch.cuda.is_available():
+        names = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    runtimes = [Runtime.choose(name, options.dtype) for name in names or ["auto"]]
+    if len({runtime.dtype for runtime in runtimes}) > 1:
+        raise InputError(
+            f"the devices {options.device} would compute in different precisions; name one with "
+            "--dtype"
+        )
+    return list(dict.fromkeys(runtimes))
+
+
+def _shard(options: argparse.Namespace) -> Shard | None:
+    if not options.shard:
+        return None
+    if options.dtype == "auto":
+        raise InputError(
+            "--shard is for several machines, which could choose different precisions; name one, "
+            "such as --dtype float32"
+        )
+    return Shard.parse(options.shard)
+
+
+def _at_least_1(word: str, value: int) -> int:
+    if value < 1:
+        raise InputError(f"{word} is {value}, allowed is 1 and up")
+    return value
