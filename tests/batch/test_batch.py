@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from filelock import FileLock
 from shot_on_disk import files_below
 from show import SMALL, Show, make_show
@@ -16,6 +17,7 @@ from xmempp_core.batch import shot_run
 from xmempp_core.cli.main import main
 from xmempp_core.delivery import deliver
 from xmempp_core.errors import FormatError
+from xmempp_core.runtime import Runtime
 
 
 @pytest.fixture
@@ -261,3 +263,21 @@ def test_shots_are_adapted_as_single_commands_adapt_them(show: Show) -> None:
     adapt = ["--adapt", "quick", "--adapt-steps", "2", "--output", str(single)]
     assert main(["propagate", *words, *adapt]) == 0
     assert show.made("sh010") == files_below(single)
+
+
+def test_the_precision_of_a_batch_is_chosen_once(show: Show, monkeypatch: Any) -> None:
+    from xmempp_core.batch import precision
+
+    asked = []
+
+    def choose(model: str, device: str) -> Runtime:
+        asked.append(Path(model).name)
+        return Runtime(torch.device("cpu"), [torch.bfloat16, torch.float32][len(asked) - 1])
+
+    monkeypatch.setattr(precision, "choose_runtime", choose)
+    assert batch(show, "--only", "sh010") == 0
+    report = status(show.results / "sh010" / "track.json")
+    assert report["identity"]["device or precision"] == "cpu torch.bfloat16"
+    assert states(show)[1] == {"sh010": "skipped", "sh020": "done", "sh030": "done"}
+    assert asked == ["tiny.safetensors"]
+    assert states(show, "--dtype", "float32")[1]["sh010"] == "done"

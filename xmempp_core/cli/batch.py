@@ -20,11 +20,11 @@ from ..batch.manifest import load_manifest
 from ..batch.networks import Networks
 from ..batch.path_maps import PathMap, load_path_map
 from ..batch.plans import ShotPlan, plan_batch
+from ..batch.precision import keep_precision, runtimes_of
 from ..batch.shards import Shard
 from ..batch.status import as_json, exit_code, table, write_status
 from ..batch.tasks import Stages, Task
 from ..errors import InputError
-from ..runtime import Runtime
 from .batch_plan import plan_json, plan_table
 from .progress import peak_memory_bytes, shown_progress, stop_request
 from .propagate import add_report_arguments
@@ -80,7 +80,10 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto (every CUDA GPU, else as elsewhere), cpu, mps, or some of cuda:0,cuda:1",
     )
     parser.add_argument(
-        "--dtype", default="auto", help="auto, float32, float16 or bfloat16 (auto: by device)"
+        "--dtype",
+        default="auto",
+        help="auto, float32, float16 or bfloat16, for all shots (auto: as the batch was begun; "
+        "else the fastest here with the same masks, measured once)",
     )
     parser.add_argument(
         "--jobs", type=int, metavar="N", help="shots at a time (default: one for each device)"
@@ -101,15 +104,16 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_batch(options: argparse.Namespace) -> int:
     """Runs `batch`."""
-    runtimes = _runtimes(options)
+    paths = load_path_map(options.path_map) if options.path_map else PathMap()
+    manifest = load_manifest(options.manifest, paths)
+    runtimes = runtimes_of(manifest, options.device, options.dtype)
     jobs = len(runtimes) if options.jobs is None else _at_least_1("--jobs", options.jobs)
     if options.threads is not None:
         torch.set_num_threads(_at_least_1("--threads", options.threads))
-    paths = load_path_map(options.path_map) if options.path_map else PathMap()
     shard = _shard(options)
     networks = Networks()
     plans = plan_batch(
-        load_manifest(options.manifest, paths),
+        manifest,
         networks,
         runtimes[0],
         only=[name.strip() for text in options.only for name in text.split(",")],
@@ -119,6 +123,8 @@ def run_batch(options: argparse.Namespace) -> int:
     benches = [Bench(networks, runtime, options.resume) for runtime in runtimes]
     if options.dry_run:
         return _tell_plan(options, plans, benches[0], jobs)
+    if options.dtype == "auto":
+        keep_precision(manifest, runtimes[0])
     return _run(options, plans, benches, jobs)
 
 
@@ -163,20 +169,6 @@ def _teller(options: argparse.Namespace) -> Any:
     if options.quiet:
         return lambda line: None
     return lambda line: tqdm.write(line, file=sys.stderr)
-
-
-def _runtimes(options: argparse.Namespace) -> list[Runtime]:
-    """One for each device, all of one precision."""
-    names = [name.strip() for name in options.device.split(",") if name.strip()]
-    if names in (["auto"], ["cuda"]) and torch.cuda.is_available():
-        names = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    runtimes = [Runtime.choose(name, options.dtype) for name in names or ["auto"]]
-    if len({runtime.dtype for runtime in runtimes}) > 1:
-        raise InputError(
-            f"the devices {options.device} would compute in different precisions; name one with "
-            "--dtype"
-        )
-    return list(dict.fromkeys(runtimes))
 
 
 def _shard(options: argparse.Namespace) -> Shard | None:
