@@ -42,6 +42,8 @@ class ShotEntry:
     absent: tuple[str, ...] = ()
     """Absences, each as ID:A-B."""
     input_colorspace: str = "auto"
+    exr_window: str = "display"
+    """What is read of an OpenEXR file: display or data window."""
     range: str = ""
     """Frames A-B by the shot's own numbers; empty = all."""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -12,7 +12,8 @@ from .faults import Fault
 from .toml_lines import Place, TomlFile
 
 _TEXTS = (
-    "name", "frames", "annotations", "output", "use", "input_colorspace", "range", "augment",
+    "name", "frames", "annotations", "output", "use", "input_colorspace", "exr_window",
+    "range", "augment",
     "model", "adapt",
 )  # fmt: skip
 _LISTS = ("absent", "exclude")

@@ -82,7 +82,7 @@ def open_shot(
     augment = opener.value(("augment",), lambda: parse_augmentations(entry.augment))
     opener.check_output()
     opener.check_steady()
-    source = opener.value(("frames", "input_colorspace"), lambda: _frames_of(entry))
+    source = opener.value(("frames", "input_colorspace", "exr_window"), lambda: _frames_of(entry))
     if source is None:
         return None
     frame_range = opener.value(
@@ -102,8 +102,8 @@ def open_shot(
 
 
 def _frames_of(entry: ShotEntry) -> FrameSource:
-    colorspace: Any = entry.input_colorspace
-    return open_frames(entry.frames, input_colorspace=colorspace)
+    meant: Any = {"input_colorspace": entry.input_colorspace, "exr_window": entry.exr_window}
+    return open_frames(entry.frames, **meant)
 
 
 class _Opener:
