@@ -63,6 +63,7 @@ const CSS = `
 .xmempp-annotator .objects li.active { background: color-mix(in srgb, var(--accent) 22%, transparent);
   border-inline-start-color: var(--accent); }
 .xmempp-annotator .objects .name { flex: 1 1 0; min-width: 0; justify-content: start; padding: 0 3px; }
+.xmempp-annotator .objects .name[aria-pressed=true] { background: none; border-color: transparent; font-weight: 600; }
 .xmempp-annotator .objects .name span { overflow: hidden; text-overflow: ellipsis; }
 .xmempp-annotator .objects input[type=text] { flex: 1 1 0; min-width: 0; }
 .xmempp-annotator .swatch { flex: none; min-width: 20px; height: 20px; padding: 0 3px; border-radius: 4px;
