@@ -16,7 +16,13 @@ from .track import ask_to_paint
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..xmempp_core import Adaptation, AdaptationSettings, AnnotationSet, Network
+    from ..xmempp_core import (
+        Adaptation,
+        AdaptationSettings,
+        AnnotationSet,
+        Network,
+        PropagationSettings,
+    )
     from .convert import LinkedFrames
 
 log = logging.getLogger(__name__)
@@ -104,7 +110,7 @@ class AdaptModel(io.ComfyNode):
         save_as: str = "",
     ) -> io.NodeOutput:
         """The adapted model; shows what the rounds made of the frames where they differ most."""
-        from ..xmempp_core import AdaptationSettings
+        from ..xmempp_core import AdaptationSettings, PropagationSettings
 
         if not annotations.object_ids:
             return io.NodeOutput(host.blocked(), ui=ask_to_paint())
@@ -112,11 +118,11 @@ class AdaptModel(io.ComfyNode):
             {"mode": mode, "steps": steps or None, "seed": seed}
         )
         source = convert.frames_of(frames)
-        adaptation, network = adapted(
-            model, source, annotations, settings, internal_size or None, save_as.strip()
-        )
+        name, passes = save_as.strip(), PropagationSettings(internal_size=internal_size or None)
+        path = _saved_path(name) if name else None
+        adaptation, network = adapted(model, source, annotations, settings, passes, path)
         ui = _shown(adaptation, network)
-        return io.NodeOutput(_loaded(network, model), ui=ui)
+        return io.NodeOutput(loaded(network, model), ui=ui)
 
 
 def adapted(
@@ -124,21 +130,30 @@ def adapted(
     source: LinkedFrames,
     annotations: AnnotationSet,
     settings: AdaptationSettings,
-    internal_size: int | None,
-    save_as: str,
+    passes: PropagationSettings,
+    path: Path | None,
 ) -> tuple[Adaptation, Network]:
-    """An adaptation run to its end, or one that was kept, and the network that came of it."""
-    from ..xmempp_core import Adaptation, PropagationSettings, adapt_into
+    """An adaptation run to its end, or one that was kept, and the network that came of it.
 
-    passes = PropagationSettings(internal_size=internal_size)
+    Args:
+        model: the base.
+        source: the clip.
+        annotations: at least one annotated frame with an object.
+        settings: of the adaptation.
+        passes: settings of the passes that the network is for.
+        path: where it is kept; None = in the temp folder.
+    """
+    from ..xmempp_core import Adaptation, adapt_into
+
     fitted = fit_annotations(annotations, source)
     watched = convert.Watched(source, host.check_interrupted)
     with host.working(WHEN_MEMORY_ENDS):
         adaptation = Adaptation(model.network(passes), watched, fitted, settings, passes)
         bar = host.Progress(adaptation.step_count)
-        path = _saved_path(save_as) if save_as else _temporary_path(adaptation)
         network = adapt_into(
-            path, adaptation, progress=lambda step: bar.step(step.done, step.total)
+            path or _temporary_path(adaptation),
+            adaptation,
+            progress=lambda step: bar.step(step.done, step.total),
         )
     return adaptation, network
 
@@ -161,22 +176,27 @@ def _temporary_path(adaptation: Adaptation) -> Path:
     return host.temporary_folder() / f"xmempp_adapted_{content_of(adaptation)}.safetensors"
 
 
-def _loaded(network: Network, base: LoadedModel) -> LoadedModel:
+def loaded(network: Network, base: LoadedModel) -> LoadedModel:
     """The network as a model of its own, with a feature cache of its own."""
     network.to(host.offload_device())
     patcher = host.managed(network, base.runtime.device)
     return LoadedModel(patcher, base.runtime, CacheShelf(base.shelf.max_bytes))
 
 
-def _shown(adaptation: Adaptation, network: Network) -> dict[str, Any]:
-    """The verdict in words, and the rounds side by side where this run made them."""
-    from ..xmempp_core import InputError, comparison_sheet
-
+def verdict_of(network: Network) -> str:
+    """Which round was taken, in words."""
     notes = json.loads(network.info.adaptation)
     unsteady = "; ".join(
         f"{name} {max(values):.2f}" for name, values in notes["unsteadiness"].items()
     )
-    text = f"taken: {notes['network']}" + (f" (unsteadiness: {unsteady})" if unsteady else "")
+    return f"taken: {notes['network']}" + (f" (unsteadiness: {unsteady})" if unsteady else "")
+
+
+def _shown(adaptation: Adaptation, network: Network) -> dict[str, Any]:
+    """The verdict in words, and the rounds side by side where this run made them."""
+    from ..xmempp_core import InputError, comparison_sheet
+
+    text = verdict_of(network)
     log.info(text)
     try:
         sheet = comparison_sheet(adaptation)

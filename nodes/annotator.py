@@ -5,7 +5,7 @@ The view in the browser asks by prompts of its own, which run the second node; s
 
 from __future__ import annotations
 
-import math
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 WIDGET = "XMEMPP_ANNOTATOR"
 
+_requests = itertools.count()
 
-def _inputs() -> list[io.Input]:
+
+def _inputs(*, needs_model: bool) -> list[io.Input]:
     """Inputs that both nodes have."""
     return [
-        sockets.Model.Input("model", tooltip="From Load XMem++."),
+        sockets.Model.Input("model", optional=not needs_model, tooltip="From Load XMem++."),
         sockets.frames_input("The clip: a video, or a batch of images."),
         sockets.Annotations.Input(
             "annotations",
@@ -71,7 +73,7 @@ class AnnotateShot(io.ComfyNode):
                 "mask video editor",
                 "xmem",
             ],
-            inputs=[*_inputs(), _project_input()],
+            inputs=[*_inputs(needs_model=True), _project_input()],
             outputs=[
                 sockets.Annotations.Output("annotations", tooltip="What is painted."),
                 sockets.Track.Output(
@@ -80,6 +82,11 @@ class AnnotateShot(io.ComfyNode):
             ],
             is_output_node=True,
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, project: str | None = None, **_: Any) -> str:
+        """Changes when the view asked for another pass: what it shows is what is handed on."""
+        return annotator_requests.mark_of(project or "")
 
     @classmethod
     def execute(
@@ -112,7 +119,7 @@ class AnnotatorRequest(io.ComfyNode):
             "not placed in graphs.",
             search_aliases=["annotator request"],
             inputs=[
-                *_inputs(),
+                *_inputs(needs_model=False),
                 _project_input(),
                 io.String.Input(
                     "request",
@@ -126,15 +133,15 @@ class AnnotatorRequest(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **_: Any) -> float:
+    def fingerprint_inputs(cls, **_: Any) -> int:
         """Never the same: what is held may be gone, and what is there costs nothing again."""
-        return math.nan
+        return next(_requests)
 
     @classmethod
     def execute(
         cls,
-        model: LoadedModel,
         frames: Any,
+        model: LoadedModel | None = None,
         annotations: AnnotationSet | None = None,
         track: Track | None = None,
         project: str = "",

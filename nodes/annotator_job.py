@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from .annotator_sources import OpenClip
     from .model import LoadedModel
 
-DIRECTIONS = ("bidirectional", "outward", "forward", "independent")
-
 
 @dataclass(frozen=True, eq=False)
 class Linked:
     """What is linked to the node."""
 
-    model: LoadedModel
+    model: LoadedModel | None
+    """None where only the clip is looked at."""
     clip: OpenClip
     annotations: AnnotationSet | None = None
     track: Track | None = None
@@ -31,7 +30,7 @@ class Linked:
     @classmethod
     def of(
         cls,
-        model: LoadedModel,
+        model: LoadedModel | None,
         frames: Any,
         annotations: AnnotationSet | None = None,
         track: Track | None = None,
@@ -69,23 +68,32 @@ class Job:
         self, model: LoadedModel, settings: PropagationSettings, frames: tuple[int, int]
     ) -> ResultKey:
         """What a result of it is made of."""
-        weights = f"{model.info.sha256} {model.runtime.dtype}"
-        return ResultKey.of(self.linked.clip.key, self.annotations, weights, settings, frames)
+        return ResultKey(
+            self.linked.clip.key, self.annotations.fingerprint, _weights(model), settings, frames
+        )
 
-    def held_results(self, model: LoadedModel) -> list[ShotResult]:
-        """What is computed of it already, the linked track at the end."""
-        from ..xmempp_core import PropagationSettings
+    def held_results(self, model: LoadedModel | None) -> list[ShotResult]:
+        """What is computed of it already, the last asked for first, the linked track at the end.
 
-        whole = whole_range(self.linked.clip)
-        ranges = dict.fromkeys((self.frame_range, whole))
-        found = []
-        if self.annotations.object_ids:
-            for direction in DIRECTIONS:
-                settings = PropagationSettings(direction=direction)
-                tokens = (self.key(model, settings, one).token for one in ranges)
-                found += [one for token in tokens if (one := RESULTS.find(token)) is not None]
+        Args:
+            model: what it is computed with; None = the one that it was last computed with.
+        """
+        said = self.annotations.fingerprint
+        found = [one for one in RESULTS.newest() if one.key and one.key.says(self.clip_key, said)]
+        weights = _weights(model) if model is not None else found[0].weights if found else ""
+        own = [one for one in found if one.weights == weights]
         given = given_result(self.linked)
-        return found if given is None else [*found, given]
+        return own if given is None else [*own, given]
+
+    @property
+    def clip_key(self) -> str:
+        """Key of the clip."""
+        return self.linked.clip.key
+
+
+def _weights(model: LoadedModel) -> str:
+    """What tells a model from others, and its precision."""
+    return f"{model.info.sha256} {model.runtime.dtype}"
 
 
 def whole_range(clip: OpenClip) -> tuple[int, int]:
@@ -103,9 +111,7 @@ def given_result(linked: Linked) -> ShotResult | None:
     facts = (linked.clip.key, track.annotations.fingerprint, track.settings, track.model.sha256)
     token = content_name(repr(("track", facts, track.stored_bytes)).encode())
     held = track.frame_indices
-    return RESULTS.find(token) or RESULTS.keep(
-        ShotResult(token, track, (held[0], held[-1]), is_given=True)
-    )
+    return RESULTS.find(token) or RESULTS.keep(ShotResult(token, track, (held[0], held[-1])))
 
 
 def job_of(linked: Linked, project: str) -> Job:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import annotator_work
+from . import annotator_models, annotator_suggest, annotator_work
 from .annotation_sets import fit_annotations
 from .annotator_job import Job, Linked, given_result, job_of, said_by
+from .annotator_models import model_for
+from .annotator_results import RESULTS
 from .annotator_value import Request, shown_revision
 from .routes import project_of
 from .track import ask_to_paint
@@ -33,26 +35,55 @@ def done(linked: Linked, project: str, request: Request) -> Ui:
     if request.action == "open":
         return opened(linked, project, request)
     job = job_of(linked, project)
+    return _ACTIONS[request.action](job, request) | message_ui(job.notices)
+
+
+def _answer(job: Job, request: Request) -> Ui:
     model = model_for(job, request.is_adapted)
-    return _ACTIONS[request.action](job, model, request) | message_ui(job.notices)
+    return _asked_for(job, annotator_work.answered(job, model, request.frames))
 
 
-def _answer(job: Job, model: LoadedModel, request: Request) -> Ui:
-    return results_ui([annotator_work.answered(job, model, request.frames)])
-
-
-def _propagate(job: Job, model: LoadedModel, request: Request) -> Ui:
+def _propagate(job: Job, request: Request) -> Ui:
     from ..xmempp_core import PropagationSettings
 
+    model = model_for(job, request.is_adapted)
     settings = PropagationSettings.from_dict({"direction": request.direction})
     frames = request.frame_range or job.frame_range
-    return results_ui([annotator_work.propagated(job, model, settings, frames)])
+    return _asked_for(job, annotator_work.propagated(job, model, settings, frames))
 
 
-_ACTIONS: dict[str, Callable[[Job, LoadedModel, Request], Ui]] = {
+def _adapt(job: Job, request: Request) -> Ui:
+    return {"xmempp_adapted": [{"text": annotator_models.adapted(job, request.mode)}]}
+
+
+def _suggest(job: Job, request: Request) -> Ui:
+    model = model_for(job, request.is_adapted)
+    found = annotator_suggest.suggested(job, model, request.count, request.way)
+    return {"xmempp_candidates": found}
+
+
+def _asked_for(job: Job, result: ShotResult) -> Ui:
+    RESULTS.ask_for(result, job.revision)
+    return results_ui([result])
+
+
+_ACTIONS: dict[str, Callable[[Job, Request], Ui]] = {
     "answer": _answer,
     "propagate": _propagate,
+    "adapt": _adapt,
+    "suggest": _suggest,
 }
+
+
+def mark_of(project: str) -> str:
+    """Text that changes when the view asked for another pass of the revision that it shows."""
+    from ..xmempp_core import InputError
+
+    try:
+        shown = shown_revision(project)
+    except InputError:  # said when the node runs
+        return ""
+    return "" if shown is None else RESULTS.last_pass(shown.revision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +112,7 @@ def delivered(linked: Linked, project: str) -> Delivered:
         return Delivered(linked.track.annotations, linked.track, ui)
     if not job.annotations.object_ids:
         return Delivered(job.annotations, None, ui | ask_to_paint())
-    model = model_for(job, job.shown is not None and job.shown.is_adapted)
+    model = model_for(job, is_adapted=False)
     held = [one for one in job.held_results(model) if one.is_pass_of(job.frame_range)]
     result = held[0] if held else _passed(job, model)
     return Delivered(job.annotations, result.track(job.annotations), ui | results_ui([result]))
@@ -93,11 +124,6 @@ def _passed(job: Job, model: LoadedModel) -> ShotResult:
     return annotator_work.propagated(job, model, PropagationSettings(), job.frame_range)
 
 
-def model_for(job: Job, is_adapted: bool) -> LoadedModel:
-    """The linked model, or the one that was adapted to the project."""
-    return job.linked.model
-
-
 def opened(linked: Linked, project: str, request: Request) -> Ui:
     """The clip, the project on it, and what is computed of it; trouble with it is a message."""
     from ..xmempp_core import XMemError
@@ -107,7 +133,8 @@ def opened(linked: Linked, project: str, request: Request) -> Ui:
         shown = shown_revision(project)
         if shown is not None:
             job = said_by(shown, linked.clip).job(linked, shown)
-            return ui | results_ui(job.held_results(linked.model)) | message_ui(job.notices)
+            model = None if linked.model is None else model_for(job, request.is_adapted)
+            return ui | results_ui(job.held_results(model)) | message_ui(job.notices)
         if linked.annotations is not None and request.project_id:
             ui |= _taken_over(linked, request.project_id)
     except XMemError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,17 +30,9 @@ class ResultKey:
     frames: tuple[int, int]
     """First and last frame that it is asked for."""
 
-    @classmethod
-    def of(
-        cls,
-        clip: str,
-        annotations: AnnotationSet,
-        model: str,
-        settings: PropagationSettings,
-        frames: tuple[int, int],
-    ) -> ResultKey:
-        """The key of a result of these annotations."""
-        return cls(clip, annotations.fingerprint, model, settings, frames)
+    def says(self, clip: str, annotations: str) -> bool:
+        """Whether it is of these frames and annotations."""
+        return (self.clip, self.annotations) == (clip, annotations)
 
     @property
     def token(self) -> str:
@@ -56,15 +49,17 @@ class ShotResult:
         token: its name.
         track: takes the results.
         frames: first and last frame that belong to it.
-        is_given: whether another node made it.
+        key: what it is made of; None where another node made it.
     """
 
     def __init__(
-        self, token: str, track: Track, frames: tuple[int, int], *, is_given: bool = False
+        self, token: str, track: Track, frames: tuple[int, int], key: ResultKey | None = None
     ) -> None:
-        self.token, self.frames, self._is_given = token, frames, is_given
+        self.token, self.frames, self.key = token, frames, key
         self.revision = ""
         """The last revision that it was asked for."""
+        self.asked = 0
+        """Counts up whenever a request asks for one; 0 = none did."""
         self._track = track
         self._lock = threading.Lock()
 
@@ -77,6 +72,16 @@ class ShotResult:
         """Whether a frame is computed."""
         with self._lock:
             return frame_index in set(self._track.frame_indices)
+
+    @property
+    def weights(self) -> str:
+        """What it was computed with; "" where another node did."""
+        return "" if self.key is None else self.key.model
+
+    def holds(self, frame_indices: Iterable[int]) -> bool:
+        """Whether all of these frames are computed."""
+        with self._lock:
+            return set(frame_indices) <= set(self._track.frame_indices)
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -93,12 +98,12 @@ class ShotResult:
 
     def is_pass_of(self, frames: tuple[int, int]) -> bool:
         """Whether it is a complete pass over these frames and no others."""
-        return not self._is_given and self.frames == frames and not self.missing
+        return self.key is not None and self.frames == frames and not self.missing
 
     @property
     def kind(self) -> Literal["answers", "pass", "track"]:
         """Where it comes from: single frames, a pass, or another node."""
-        if self._is_given:
+        if self.key is None:
             return "track"
         is_alone = self._track.settings.direction == "independent"
         return "answers" if is_alone and self.missing else "pass"
@@ -154,6 +159,7 @@ class Results:
     def __init__(self) -> None:
         self._results: OrderedDict[str, ShotResult] = OrderedDict()
         self._lock = threading.Lock()
+        self._asked = 0
 
     def find(self, token: str) -> ShotResult | None:
         """A result; None where it is not held."""
@@ -171,10 +177,21 @@ class Results:
                 self._results.popitem(last=False)
         return result
 
-    def all(self) -> list[ShotResult]:
-        """Those that are held, the last used at the end."""
+    def ask_for(self, result: ShotResult, revision: str) -> None:
+        """Notes that a revision asked for a result."""
         with self._lock:
-            return list(self._results.values())
+            self._asked += 1
+            result.asked, result.revision = self._asked, revision
+
+    def newest(self) -> list[ShotResult]:
+        """Those that are held, the last asked for first."""
+        with self._lock:
+            return sorted(self._results.values(), key=lambda one: one.asked, reverse=True)
+
+    def last_pass(self, revision: str) -> str:
+        """Token of the pass that a revision asked for last; "" where there is none."""
+        passes = (one for one in self.newest() if one.asked and one.kind == "pass")
+        return next((one.token for one in passes if one.revision == revision), "")
 
 
 RESULTS = Results()

@@ -70,13 +70,12 @@ def _result(
         raise InputError(NOTHING_SAID)
     if not first <= frames[0] <= frames[1] <= last:
         raise InputError(f"the range {frames[0]} to {frames[1]} does not lie in 0 to {last}")
-    token = job.key(model, settings, frames).token
-    result = RESULTS.find(token)
+    key = job.key(model, settings, frames)
+    result = RESULTS.find(key.token)
     if result is None:
-        shot = job.linked.clip.shot
-        track = Track(shot, job.annotations, settings, model.info)
-        result = RESULTS.keep(ShotResult(token, track, frames))
-    result.revision = job.revision
+        track = Track(job.linked.clip.shot, job.annotations, settings, model.info)
+        result = RESULTS.keep(ShotResult(key.token, track, frames, key))
+        result.revision = job.revision
     return result
 
 

@@ -69,10 +69,12 @@ class LoadedModel:
     shelf: CacheShelf = field(repr=False)
     finished: FinishedTracks = field(default_factory=FinishedTracks, repr=False)
     answering: Answering = field(default_factory=Answering, repr=False)
+    adapted: dict[str, LoadedModel] = field(default_factory=dict, repr=False)
+    """Models that annotator projects adapted from it, by project."""
 
     def __del__(self) -> None:
         # ComfyUI lets go of the model, by "Free memory" or because another one takes its place
-        for name in ("patcher", "shelf", "finished", "answering"):
+        for name in ("patcher", "shelf", "finished", "answering", "adapted"):
             self.__dict__.pop(name, None)
         heap.give_back()
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .mattes.plan import MatteJob
     from .mattes.presets import MatteSettings, load_preset
     from .mattes.preview import preview_picture
-    from .network.checkpoint import convert, load_model, save_adapted
+    from .network.checkpoint import convert, load_model, read_adapted, save_adapted
     from .pictures.films import OverlayVideo
     from .pictures.overlays import display_color, draw_overlay, to_uint8
     from .pictures.pictures import write_picture, write_probabilities
@@ -162,6 +162,7 @@ __all__ = [
     "preview_picture",
     "probabilities_of",
     "propagate",
+    "read_adapted",
     "read_label_map",
     "runs_of",
     "save_adapted",
@@ -260,6 +261,7 @@ _MODULES = {
     "network.checkpoint": (
         "convert",
         "load_model",
+        "read_adapted",
         "save_adapted",
     ),
     "pictures.films": ("OverlayVideo",),

@@ -267,3 +267,92 @@ def test_a_request_that_cannot_be_carried_out_is_refused_in_a_sentence(bed, requ
     refused = asked(bed, request_, painted(bed, {0: [1]}))
     assert not refused.success
     assert sentence in refused.error
+
+
+def test_open_needs_no_model_and_shows_what_was_computed_last(bed):
+    value = painted(bed, {0: [1], 5: [1]})
+    (answer,) = ui(asked(bed, {"action": "answer", "frames": [3]}, value))["xmempp_result"]
+    graph = Graph()
+    shot = clip(graph)
+    graph.add(
+        "XMemPPAnnotatorRequest",
+        frames=(shot, 0),
+        project=json.dumps(value),
+        request=json.dumps({"action": "open"}),
+    )
+    assert ui(bed.run(graph))["xmempp_result"] == [answer]
+    graph["2"]["inputs"]["request"] = json.dumps({"action": "answer", "frames": [3]})
+    assert "link Load XMem++" in bed.run(graph).error
+
+
+def test_another_pass_of_the_same_revision_is_what_the_node_hands_on(bed):
+    value = painted(bed, {0: [1], 5: [1]})
+
+    def run():
+        graph = Graph()  # ComfyUI notes in a prompt what has changed: each run takes a new one
+        shot = clip(graph)
+        place = node(graph, shot, project=json.dumps(value))
+        graph.sink((place, 1), "track")
+        result = bed.run(graph)
+        assert result.success, result.error
+        return place in result.cached, bed.received["track"].settings.direction
+
+    assert run() == (False, "outward")
+    assert run() == (True, "outward"), "nothing changed"
+    assert ui(asked(bed, {"action": "propagate", "direction": "forward"}, value))
+    assert run() == (False, "forward")
+
+
+def test_suggestions_say_why_before_and_after_a_pass(bed):
+    value = painted(bed, {0: [1]})
+    ask = {"action": "suggest", "count": 2, "way": "keys"}
+    early = ui(asked(bed, ask, value))["xmempp_candidates"]
+    assert len(early) == 2
+    assert all("picture looks unlike" in one["why"] for one in early)
+    unsure = {**ask, "way": "uncertainty"}
+    assert "propagate first" in asked(bed, unsure, value).error
+    ui(asked(bed, {"action": "propagate"}, value))
+    late = ui(asked(bed, ask, value))["xmempp_candidates"]
+    assert all("objects look unlike" in one["why"] for one in late)
+    assert 0 not in [one["frame"] for one in (*early, *late)]
+    assert all(
+        "may be wrong" in x["why"] for x in ui(asked(bed, unsure, value))["xmempp_candidates"]
+    )
+
+
+def test_an_adapted_model_is_kept_with_the_project_and_used_when_asked_for(bed):
+    value = painted(bed, {0: [1], 5: [1]})
+    answer = {"action": "answer", "frames": [3]}
+    with_adapted = {**answer, "adapted": True}
+    assert "adapt it to the shot" in asked(bed, with_adapted, value).error
+    (plain,) = ui(asked(bed, answer, value))["xmempp_result"]
+    (verdict,) = ui(asked(bed, {"action": "adapt", "mode": "quick"}, value))["xmempp_adapted"]
+    assert verdict["text"].startswith("taken: ")
+    (adapted,) = ui(asked(bed, with_adapted, value))["xmempp_result"]
+    assert adapted["token"] != plain["token"]
+    bed.reset_cache()  # as after a restart: the file is there
+    again = {**value, "adapted": True}
+    assert ui(asked(bed, answer, again))["xmempp_result"][0]["token"] == adapted["token"]
+    assert "mode" in asked(bed, {"action": "adapt", "mode": "slow"}, value).error
+
+
+def test_a_linked_track_is_shown_and_handed_on_until_something_is_painted(bed):
+    graph = Graph()
+    shot = clip(graph)
+    given = annotation(graph, (shot, 0), mask=(shot, 2))
+    model = graph.add("XMemPPLoadModel", model="lite (bundled)", precision="auto")
+    from graphs import PROPAGATE
+
+    track = graph.add(
+        "XMemPPPropagate", model=(model, 0), frames=(shot, 0), annotations=(given, 0), **PROPAGATE
+    )
+    place = graph.add(
+        "XMemPPAnnotator", model=(model, 0), frames=(shot, 0), track=(track, 0), project=""
+    )
+    graph.sink((track, 0), "given")
+    graph.sink((place, 1), "track")
+    result = bed.run(graph)
+    assert result.success, result.error
+    assert bed.received["track"] is bed.received["given"]
+    (shown,) = result.outputs[place]["xmempp_result"]
+    assert (shown["kind"], len(shown["frames"])) == ("track", 8)

@@ -14,6 +14,7 @@ from ..propagation.encoding import EncodedFrame, ShotEncoder
 from ..propagation.feature_cache import FeatureCache
 from ..resize import pad, resize_masks
 from ..runtime import full_float32
+from ..settings import PropagationSettings
 from ..track.track import Track
 from ..types import FrameSource, Network
 from .dissimilarity import FrameRows, composite_key, presence_of_cells, rows_of
@@ -94,20 +95,23 @@ def select_from_features(
 def select_candidates(
     network: Network,
     source: FrameSource,
-    track: Track,
+    track: Track | None,
     request: CandidateRequest,
     *,
+    settings: PropagationSettings | None = None,
     cache: FeatureCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Candidates:
-    """Frames of a shot to annotate next, from its latest track.
+    """Frames of a shot to annotate next, from its latest track, or before there is one.
 
     Args:
         network: its keys are compared.
         source: the shot.
         track: what the annotations gave so far; its probabilities say where the objects are, and
-            only frames that it holds are proposed.
+            only frames that it holds are proposed. None = whole pictures are compared, and any
+            frame is proposed.
         request: what is asked for; its annotated frames are in the track.
+        settings: say the internal size where there is no track; None = the defaults.
         cache: features of the pass that made the track.
         progress: called after each frame that was looked at, with frames done and frames in all.
 
@@ -117,16 +121,21 @@ def select_candidates(
 
     Raises:
         InputError: the request does not fit the shot, or the track is of another clip or has no
-            object, or the cache belongs to something else.
+            object, or the cache belongs to something else; uncertainty is asked for without track.
     """
-    _check_track(track, source)
     request.check(len(source))
-    _check_held(request.annotated, track)
+    if track is not None:
+        _check_track(track, source)
+        _check_held(request.annotated, track)
+        settings = track.settings
     minimum = request.minimum_pixels(math.prod(source.size))
-    step = -(-len(track) // MAX_FRAMES)
-    looked_at = sorted({*track.frame_indices[::step], *request.annotated})
+    held = range(len(source)) if track is None else track.frame_indices
+    step = -(-len(held) // MAX_FRAMES)
+    looked_at = sorted({*held[::step], *request.annotated})
     weights = None
     if request.method == "uncertainty":
+        if track is None:
+            raise InputError("there is no track whose uncertainty could be told; propagate first")
         uncertainty = frame_uncertainty(network, source, track, cache)
         weights = [uncertainty[i] for i in looked_at]
     with (
@@ -134,10 +143,10 @@ def select_candidates(
         FrameKeys(network.key_channels, memory_bytes=KEY_BYTES) as keys,
     ):
         proposable = []
-        encoder = ShotEncoder(network, source, track.settings, cache)
+        encoder = ShotEncoder(network, source, settings or PropagationSettings(), cache)
         for place, index in enumerate(looked_at):
-            strongest = track.probabilities(index)[1:].amax(0)
-            proposable.append(_has_object(strongest, minimum))
+            strongest = None if track is None else track.probabilities(index)[1:].amax(0)
+            proposable.append(strongest is None or _has_object(strongest, minimum))
             keys.put(place, *_weighed_keys(encoder.encode(index), strongest, request.alpha))
             if progress is not None:
                 progress(place + 1, len(looked_at))
@@ -170,10 +179,13 @@ def _has_object(strongest: Tensor, minimum: int) -> bool:
 
 
 def _weighed_keys(
-    encoded: EncodedFrame, strongest: Tensor, alpha: float
+    encoded: EncodedFrame, strongest: Tensor | None, alpha: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Composite key, shrinkage and selection of a frame whose presence is (H, W)."""
-    features, presence = encoded.features, _padded_presence(strongest, encoded)
+    """Composite key, shrinkage and selection of a frame whose presence is (H, W), None = all."""
+    features = encoded.features
+    if strongest is None:
+        return features.key.float().cpu(), features.shrinkage, features.selection
+    presence = _padded_presence(strongest, encoded)
     composite = composite_key(features.key.float().cpu(), presence, alpha)
     return composite, features.shrinkage, features.selection
 

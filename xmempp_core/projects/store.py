@@ -157,7 +157,7 @@ class Project:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all label maps and revisions."""
+        """Bytes of all label maps, revisions and adapted models."""
         return sum(path.stat().st_size for path in self._files())
 
     def sweep(self, keep: Iterable[str]) -> Swept:
@@ -191,6 +191,10 @@ class Project:
         """Where a revision lies; raises InputError for what is no name."""
         return self.folder / "revisions" / f"{_checked(name)}.json"
 
+    def model_path(self, base: str) -> Path:
+        """Where the model lies that was adapted to the shot; `base` names the one before it."""
+        return self.folder / "adapted" / f"{_checked(base)}.safetensors"
+
     def _facts(self, name: str, path: Path, counted: set[str]) -> RevisionFacts | None:
         """The facts of a revision; None where it cannot be read."""
         try:
@@ -210,6 +214,7 @@ class Project:
     def _files(self) -> Iterator[Path]:
         yield from self._listed("masks", ".png")
         yield from self._listed("revisions", ".json")
+        yield from self._listed("adapted", ".safetensors")
 
     def _listed(self, folder: str, suffix: str) -> Iterator[Path]:
         where = self.folder / folder
