@@ -19,7 +19,7 @@ NODES = ROOT / "nodes"
 # A new room takes its place here.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "file_names", "strict_json", "types"),
-    ("format_version", "paths"),
+    ("format_version", "paths", "transfer"),
     (
         "annotations",
         "settings",

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import ShapeError
+from .transfer import uploaded
 from .types import STRIDE, Padding, Size
 
 
@@ -26,7 +27,7 @@ def to_planes(frame: Tensor, device: torch.device) -> Tensor:
     """(3, H, W) float32 0..1 on the device, from (H, W, 3) uint8 or float32 0..1."""
     if frame.ndim != 3 or frame.shape[2] != 3:
         raise ShapeError("frame", "(H, W, 3)", tuple(frame.shape))
-    moved = frame.to(device)
+    moved = uploaded(frame, device)
     scale = 255.0 if moved.dtype == torch.uint8 else 1.0
     return (moved.float() / scale).permute(2, 0, 1).contiguous()
 

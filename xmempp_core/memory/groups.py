@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..transfer import uploaded
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,5 +43,5 @@ def _group(channels: tuple[int, ...], valid: Tensor, device: torch.device) -> Re
     count = int(valid.sum())
     if count == 0:
         raise InputError("an object has no token in memory; annotate it on at least one frame")
-    unread = None if count == valid.numel() else (~valid).to(device)
+    unread = None if count == valid.numel() else uploaded(~valid, device)
     return ReadingGroup(channels, count, unread)

@@ -75,10 +75,8 @@ def frame_tokens(
     all_values = rows.new_zeros(object_count, key.shape[0], rows.shape[2])
     valid = torch.zeros(object_count, key.shape[0], dtype=torch.bool)
     coverage = key.new_zeros(object_count, key.shape[0])
-    index = torch.as_tensor(channels, device=key.device)
-    all_values[index] = rows
-    valid[list(channels)] = True
-    coverage[index] = cell_coverage(masks)
+    for channel, row, share in zip(channels, rows, cell_coverage(masks), strict=True):
+        all_values[channel], valid[channel], coverage[channel] = row, True, share
     return Tokens(
         key,
         features.shrinkage.flatten().float(),

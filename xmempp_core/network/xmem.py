@@ -5,6 +5,10 @@ Batches are B frames of N objects each; the objects of a frame share its image f
 
 from __future__ import annotations
 
+import weakref
+from functools import lru_cache
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -252,6 +256,14 @@ class Decoder(nn.Module):
         return logits.unflatten(0, objects), state.unflatten(0, objects)
 
 
+class SeenImage(NamedTuple):
+    """What was made of the frame that the network saw last; the frame is not kept alive for it."""
+
+    frame: weakref.ref[Tensor]
+    version: int
+    image: Tensor
+
+
 class XMem(nn.Module):
     """The network of XMem and XMem++.
 
@@ -280,6 +292,7 @@ class XMem(nn.Module):
         self.key_channels = key_channels
         self.value_channels = value_channels
         self.sensory_channels = sensory_channels
+        self._seen: SeenImage | None = None
         self.key_encoder = KeyEncoder(base_channels)
         self.key_proj = KeyProjection(16 * base_channels, key_channels)
         self.value_encoder = ValueEncoder(base_channels, value_channels, sensory_channels)
@@ -303,11 +316,10 @@ class XMem(nn.Module):
 
     def encode(self, frame: Tensor) -> Features:
         """Features of a frame (3, H, W) float32 RGB 0..1, keys in float32."""
-        if frame.ndim == 3:
-            return self.encode(frame[None]).mapped(lambda t: t[0])
         skips = self.key_encoder(self._image(frame))
         keys = self.key_proj(skips[0])
-        return features_of(keys, skips, padding_of(*frame.shape[-2:]))
+        features = features_of(keys, skips, padding_of(*frame.shape[-2:]))
+        return features if frame.ndim == 4 else features.mapped(lambda t: t[0])
 
     def memorize(
         self, features: Features, frame: Tensor, masks: Tensor, sensory: Tensor
@@ -320,11 +332,11 @@ class XMem(nn.Module):
             masks: (N, H', W') float32 0..1, aggregated, padded.
             sensory: (N, CH, h, w) float32.
         """
-        if not features.is_batch:
-            one = features.mapped(lambda t: t[None])
-            values, reinforced = self.memorize(one, frame[None], masks[None], sensory[None])
-            return values[0], reinforced[0]
-        return self.value_encoder(self._image(frame), features.f16, masks, sensory)
+        image = self._image(frame)
+        if features.is_batch:
+            return self.value_encoder(image, features.f16, masks, sensory)
+        values, state = self.value_encoder(image, features.f16[None], masks[None], sensory[None])
+        return values[0], state[0]
 
     def decode(self, features: Features, readout: Tensor, sensory: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, H', W') float32, padded, and updated sensory state (N, CH, h, w).
@@ -344,14 +356,31 @@ class XMem(nn.Module):
         """Zeros (n, CH, h, w) float32."""
         return no_sensory(n, self.sensory_channels, features)
 
-    def _image(self, frames: Tensor) -> Tensor:
-        """(B, 3, H', W') normalized, padded, in the weights' dtype."""
-        image = F.pad(normalize(frames), padding_of(*frames.shape[-2:]))
-        return image.to(self.key_encoder.conv1.weight.dtype)
+    def _image(self, frame: Tensor) -> Tensor:
+        """(B, 3, H', W') normalized, padded, in the weights' dtype; made once of the same frame."""
+        version = 0 if frame.is_inference() else frame._version
+        seen = self._seen
+        if seen and seen.frame() is frame and seen.version == version:
+            return seen.image
+        image = F.pad(normalize(frame), padding_of(*frame.shape[-2:]))
+        image = image.to(self.dtype)[None] if frame.ndim == 3 else image.to(self.dtype)
+        if not torch.is_grad_enabled():
+            self._seen = SeenImage(weakref.ref(frame), version, image)
+        return image
 
 
 def normalize(frames: Tensor) -> Tensor:
     """Frames (..., 3, H, W) RGB 0..1 with the mean and deviation of ImageNet taken out."""
-    return (frames - frames.new_tensor(MEAN)[:, None, None]) / frames.new_tensor(DEVIATION)[
-        :, None, None
-    ]
+    mean, deviation = _statistics(frames.device, frames.dtype)
+    return (frames - mean) / deviation
+
+
+@lru_cache(maxsize=8)
+def _statistics(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of ImageNet (3, 1, 1), brought to a device once."""
+    with torch.inference_mode(False):
+        mean, deviation = (
+            torch.tensor(values, device=device, dtype=dtype)[:, None, None]
+            for values in (MEAN, DEVIATION)
+        )
+    return mean, deviation

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..resize import internal_size, resize_frame, resize_masks, to_planes
 from ..settings import PropagationSettings
+from ..transfer import uploaded
 from ..types import Features, FrameSource, Network, Size
 from .feature_cache import CacheOwner, FeatureCache, picture_hash
 
@@ -117,7 +118,7 @@ class ShotEncoder:
 
     def masks(self, masks: Tensor) -> Tensor:
         """(N, H, W) float32 masks at internal size on the network's device."""
-        return resize_masks(masks.to(self._network.device), self.size)
+        return resize_masks(uploaded(masks, self._network.device), self.size)
 
     def _owner(self) -> CacheOwner:
         network = self._network

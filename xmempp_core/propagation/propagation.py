@@ -20,6 +20,7 @@ from ..memory.bank import EntryId, MemoryBank, TokenCounts
 from ..runtime import full_float32
 from ..settings import PropagationSettings
 from ..track.segmentation import Segmentation
+from ..transfer import uploaded
 from ..types import FrameSource, Network
 from .annotated_shot import AnnotatedShot
 from .backward_results import BackwardResults, with_background
@@ -203,7 +204,7 @@ class Propagation:
         """(N + 1, H, W) probabilities of a step's frame, objects ascending by id."""
         index, shot = step.frame_index, self._shot
         if step.action == "yield_kept":
-            return self._backward.get(index).to(self.network.device)
+            return uploaded(self._backward.get(index), self.network.device)
         if step.starts_leg:
             self._state.restart()
         given = shot.given(index, self._state.known_objects)
@@ -213,12 +214,12 @@ class Propagation:
 
     def _blended(self, frame_index: int, forward: Tensor) -> Tensor:
         """Forward and backward results weighed by the distance to each object's annotations."""
-        backward = self._backward.get(frame_index).to(forward.device)
+        backward = uploaded(self._backward.get(frame_index), forward.device)
         weights = [
             forward_weight(self.annotations, object_id, frame_index)
             for object_id in self.annotations.object_ids
         ]
-        weight = forward.new_tensor(weights)[:, None, None]
+        weight = uploaded(torch.tensor(weights, dtype=forward.dtype), forward.device)[:, None, None]
         return with_background(weight * forward[1:] + (1 - weight) * backward[1:])
 
     # ---- saving

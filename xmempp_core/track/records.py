@@ -52,7 +52,7 @@ class FrameRecord:
             (channels, height, width),
             _compress(_bytes_of(_levels_of(segmentation.probabilities))),
             _compress(labels.numpy()),
-            segmentation.confidence,
+            tuple(segmentation.confidence),
             segmentation.absent_ids,
         )
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import overload
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +15,36 @@ from torch import Tensor
 from ..annotations import Annotation
 from ..errors import ShapeError
 from ..types import Size
+
+
+class PendingConfidence(Sequence[float]):
+    """Confidences that stay on the device until one of them is asked for.
+
+    Args:
+        means: (N,), for each object.
+        known: for each object what stands in place of it; None = nothing.
+    """
+
+    def __init__(self, means: Tensor, known: tuple[float | None, ...]) -> None:
+        self._means, self._known = means, known
+
+    @cached_property
+    def _values(self) -> tuple[float, ...]:
+        pairs = zip(self._means.tolist(), self._known, strict=True)
+        return tuple(mean if known is None else known for mean, known in pairs)
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[float, ...]: ...
+    def __getitem__(self, place: int | slice) -> float | tuple[float, ...]:
+        return self._values[place]
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +58,7 @@ class Segmentation:
     """(N + 1, H, W) float32 at internal resolution, channel 0 background, sum 1."""
     size: Size
     """Source resolution."""
-    confidence: tuple[float, ...]
+    confidence: Sequence[float]
     """For each object 0..1, NaN where the frame is annotated for it, 0 where it has no pixel."""
     annotation: Annotation | None = None
     """What the artist said about this frame; stands above the probabilities for its objects."""
@@ -45,12 +79,10 @@ class Segmentation:
         objects = probabilities[1:]
         inside = objects > 0.5
         total = torch.where(inside, 2 * objects - 1, 0).flatten(1).sum(1)
-        means = (total / inside.flatten(1).sum(1).clamp(min=1)).tolist()
+        means = total / inside.flatten(1).sum(1).clamp(min=1)
         listed = annotation.object_ids if annotation else ()
-        confidence = tuple(
-            float("nan") if i in listed else 0.0 if i in absent_ids else mean
-            for i, mean in zip(object_ids, means, strict=True)
-        )
+        known = {**dict.fromkeys(absent_ids, 0.0), **dict.fromkeys(listed, math.nan)}
+        confidence = PendingConfidence(means, tuple(known.get(i) for i in object_ids))
         return cls(frame_index, object_ids, probabilities, size, confidence, annotation, absent_ids)
 
 
