@@ -33,7 +33,7 @@ from xmempp_core.mattes.plan import MatteJob
 from xmempp_core.mattes.presets import load_preset
 from xmempp_core.settings import PropagationSettings
 from xmempp_core.track.records import FrameRecord
-from xmempp_core.track.segmentation import Segmentation
+from xmempp_core.track.segmentation import Segmentation, label_map_of
 from xmempp_core.track.track import Shot, Track
 from xmempp_core.types import ModelInfo, Size
 
@@ -50,9 +50,8 @@ def drawn_track(count: int) -> Track:
     # The annotation names the objects; it lies past the frames that are written.
     annotations = AnnotationSet((replace(absent, frame_index=count),))
     track = Track(shot, annotations, PropagationSettings(), model)
-    looks = [
-        FrameRecord.of(Segmentation(0, IDS, _disks(seed), SIZE, (1.0,) * 3)) for seed in range(5)
-    ]
+    drawn = [Segmentation(0, IDS, _disks(seed), SIZE, (1.0,) * 3) for seed in range(5)]
+    looks = [FrameRecord.of(one, label_map_of(one)) for one in drawn]
     for index in range(count):
         track.add_record(replace(looks[index % 5], frame_index=index))
     return track

@@ -52,7 +52,7 @@ def replacing(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
             temporary.unlink()
 
 
-def write_bytes(path: str | Path, data: bytes, *, durable: bool = False) -> None:
+def write_bytes(path: str | Path, data: bytes | memoryview, *, durable: bool = False) -> None:
     """Write a file at once; see `replacing`."""
     with replacing(path, durable=durable) as temporary:
         temporary.write_bytes(data)

@@ -16,6 +16,7 @@ import numpy as np
 import OpenEXR
 import pytest
 import torch
+from bad_disks import files_of_at_most, unprivileged_folder
 from drawn import NamedShot
 from matte_track import COUNT, FIRST, FRAME_NAMES, IDS, SIZE, make_track
 from shot_on_disk import files_below
@@ -441,3 +442,52 @@ def test_a_preview_is_the_frame_that_is_written(track: Track, tmp_path: Path) ->
     assert frame.frame_index == 2
     for alpha, object_id in zip(frame.mattes, IDS, strict=True):
         assert np.array_equal(alpha.numpy(), wanted(track, 2, object_id))
+
+
+@pytest.mark.parametrize("room_bytes", [0, 300])
+@pytest.mark.parametrize(
+    "format", ["png", "labels", "cutout", "exr", "cryptomatte", "prores", "webm", "mp4"]
+)
+def test_a_full_disk_leaves_nothing_and_is_one_sentence(
+    track: Track, tmp_path: Path, format: str, room_bytes: int
+) -> None:
+    output = tmp_path / "out"
+    with files_of_at_most(room_bytes), pytest.raises(FormatError) as caught:
+        export(track, output, format=format)
+    assert "cannot be written" in str(caught.value)
+    assert Path(caught.value.path).is_relative_to(output)
+    assert ".export-" not in str(caught.value)
+    assert not output.exists()
+
+
+def test_a_disk_that_fills_up_late_leaves_an_earlier_export_as_it_was(
+    track: Track, tmp_path: Path
+) -> None:
+    """The sidecar is the largest file of this export, and the last."""
+    export(track, tmp_path, {"frames": (0,)}, format="png", bits=8)
+    before = files_below(tmp_path)
+    largest = max(len(data) for name, data in before.items() if name.endswith(".png"))
+    job = {"frames": (0,), "existing": "overwrite"}
+    with files_of_at_most(largest), pytest.raises(FormatError, match="cannot be written to: File"):
+        export(track, tmp_path, job, format="png", bits=8)
+    assert files_below(tmp_path) == before
+
+
+def test_a_read_only_folder_is_one_sentence(track: Track) -> None:
+    with unprivileged_folder() as folder:
+        folder.chmod(0o555)
+        with pytest.raises(FormatError, match="cannot be written to: Permission denied"):
+            export(track, folder / "out", format="exr")
+        with pytest.raises(FormatError, match="cannot be written to: Permission denied"):
+            export(track, folder, format="exr")
+        folder.chmod(0o755)
+        assert not any(folder.iterdir())
+
+
+def test_a_folder_in_the_place_of_a_file_is_found_before_anything_is_moved(
+    track: Track, tmp_path: Path
+) -> None:
+    (tmp_path / f"hat_ left_right_2.{FIRST}.png").mkdir()
+    with pytest.raises(FormatError, match="is a folder; remove it, or rename"):
+        export(track, tmp_path, {"existing": "overwrite"}, format="png")
+    assert not files_below(tmp_path)

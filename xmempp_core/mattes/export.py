@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import FormatError, InputError, XMemError
+from ..errors import InputError
 from ..folder_lock import locked_folder
-from ..formats.frames.time_codes import TimeCode, of_count
 from ..formats.mattes.exr import frame_rate_header, plate_header
-from ..formats.mattes.films import MatteFilm, open_film
-from ..formats.mattes.picture import FilmFacts, MattePicture
+from ..formats.mattes.picture import MattePicture
 from ..track.segmentation import Segmentation, label_map_of
 from ..track.track import Track
 from ..types import FrameSource
@@ -29,13 +21,9 @@ from .alpha import alphas, soft_masks
 from .edges import with_edges
 from .plan import MatteJob, MattePlan, check_no_plate, free_version, planned
 from .presets import MatteSettings
-from .sidecar import files_of_sidecar, sidecar_content, write_json
-
-log = logging.getLogger(__name__)
-
-DEFAULT_FRAME_RATE = Fraction(24)
-
-_STAGING = ".export-"
+from .sidecar import sidecar_content, write_json
+from .staged import StagedExport, staging_folder
+from .writers import MatteWriters
 
 Progress = Callable[[int, int], None]
 
@@ -90,12 +78,12 @@ def export_mattes(
     with locked_folder(job.output):
         plan = free_version(track, job)
         check_no_plate(plan, job.output, source)
-        with _staging(job.output) as staging:
-            work = _Work(plan, job.settings, job.output, staging)
+        with staging_folder(job.output) as staging:
+            work = StagedExport(plan, job.settings, job.output, staging)
             _write_all(track, work, source, _Watchers(progress, seen))
             content = sidecar_content(track, plan, job.settings, staging)
             write_json(staging / plan.sidecar, content)
-            _put_in_place(work)
+            work.put_in_place()
     files = tuple(job.output / path for path in plan.files)
     return ExportedMattes(files, job.output / plan.sidecar, plan.version)
 
@@ -162,67 +150,20 @@ def _check_source(track: Track, job: MatteJob, source: FrameSource | None) -> No
         )
 
 
-def _write_all(track: Track, work: _Work, source: FrameSource | None, watchers: _Watchers) -> None:
+def _write_all(
+    track: Track, work: StagedExport, source: FrameSource | None, watchers: _Watchers
+) -> None:
     """Every file, below the staging folder."""
     plan, settings = work.plan, work.settings
-    _check_room(work, _film_bytes(track, work))
-    with ExitStack() as stack:
-        films = [stack.enter_context(film) for film in _films(track, work, source)]
+    with MatteWriters(track, work, source) as writers:
         for done, frame in enumerate(matte_frames(track, plan, settings, source), 1):
-            pictures = _pictures(track, plan, settings, frame, source)
-            if films:
-                for film, picture in zip(films, pictures, strict=True):
-                    film.add(picture)
-            else:
-                _write_stills(work, pictures, plan.paths[done - 1])
-            if done == 1 and not films:
-                _check_room(work, len(plan.frames) * sum(_sizes(work.staging)))
+            writers.write(_pictures(track, plan, settings, frame, source))
             if watchers.seen is not None:
                 watchers.seen(frame)
             if watchers.progress is not None:
                 watchers.progress(done, len(plan.frames))
     if settings.kind.finish is not None:
         settings.kind.finish([work.staging / path for path in plan.files])
-
-
-def _write_stills(
-    work: _Work, pictures: Sequence[MattePicture], paths: Sequence[PurePosixPath]
-) -> None:
-    write = work.settings.kind.write
-    assert write is not None  # films have no stills
-    for path, picture in zip(paths, pictures, strict=True):
-        write(work.staging / path, picture, work.settings.picture_options)
-
-
-def _films(track: Track, work: _Work, source: FrameSource | None) -> list[MatteFilm]:
-    if not work.settings.kind.is_film:
-        return []
-    rate = track.frame_rate or DEFAULT_FRAME_RATE
-    facts = FilmFacts(track.size, rate, _start_time_code(work, rate, source))
-    options = work.settings.picture_options
-    return [
-        open_film(work.settings.format, work.staging / path, facts, options)
-        for path in work.plan.files
-    ]
-
-
-def _start_time_code(work: _Work, rate: Fraction, source: FrameSource | None) -> TimeCode:
-    """That of the first frame in the shot's files where they say one, else by its number."""
-    by_number = of_count(work.plan.numbers[0], rate)
-    time_code_of = getattr(source, "time_code", None)
-    found = None if time_code_of is None else time_code_of(work.plan.frames[0])
-    if found is None or work.settings.first_frame is not None:
-        return by_number
-    if not found.fits(rate):
-        log.warning(
-            "the frames' time code %s does not fit %s frames a second; films start at %s, "
-            "by frame number",
-            found,
-            rate,
-            by_number,
-        )
-        return by_number
-    return found
 
 
 def _pictures(
@@ -255,64 +196,6 @@ def _exr_header(track: Track, source: FrameSource | None, index: int) -> dict[st
     if path is not None and path.suffix.lower() == ".exr":
         header.update(plate_header(path, track.size, getattr(source, "exr_window", "display")))
     return header
-
-
-def _film_bytes(track: Track, work: _Work) -> float:
-    area = track.size.height * track.size.width
-    return work.settings.kind.bytes_a_pixel * area * len(work.plan.frames) * len(work.plan.files)
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    return (path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _check_room(work: _Work, needed_bytes: float) -> None:
-    free_bytes = shutil.disk_usage(work.staging).free
-    if needed_bytes > free_bytes:
-        raise FormatError(
-            work.output,
-            f"has {free_bytes / 2**30:.2f} GB free, the mattes need about "
-            f"{needed_bytes / 2**30:.2f} GB; free space or choose another disk",
-        )
-
-
-@contextmanager
-def _staging(output: Path) -> Iterator[Path]:
-    """A hidden folder in the output that is gone afterwards; leftovers of killed runs go too."""
-    for leftover in output.glob(f"{_STAGING}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder = output / f"{_STAGING}{secrets.token_hex(4)}"
-    try:
-        folder.mkdir()
-        yield folder
-    except XMemError:
-        raise
-    except OSError as error:
-        raise FormatError(output, f"cannot be written to: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _put_in_place(work: _Work) -> None:
-    """Moves every file to its name, the sidecar last; what an earlier export wrote more goes."""
-    sidecar = PurePosixPath(work.plan.sidecar)
-    earlier = files_of_sidecar(work.output / sidecar)
-    for path in (*work.plan.files, sidecar):
-        target = work.output / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(work.staging / path, target)
-    for path in earlier - set(work.plan.files):
-        (work.output / path).unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """An export under way."""
-
-    plan: MattePlan
-    settings: MatteSettings
-    output: Path
-    staging: Path
 
 
 @dataclass(frozen=True)

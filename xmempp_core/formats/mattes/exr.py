@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from ...atomic import replacing
+from ...atomic import write_bytes
 from ...errors import FormatError
 from ...types import Size
 from ..frames.exr import ExrWindow, exr_attributes
@@ -52,10 +53,15 @@ def write_channels(
         path: of the file.
         channels: (H, W) float16 or float32 by name.
         header: attributes.
+
+    Raises:
+        FormatError: it cannot be written: the disk is full, or the folder read-only.
     """
-    with replacing(path) as temporary:
-        file = OpenEXR.File({"type": OpenEXR.scanlineimage, **header}, dict(channels))
-        file.write(str(temporary))
+    file = OpenEXR.File({"type": OpenEXR.scanlineimage, **header}, dict(channels))
+    # Not by its name: the last bytes of a file that a full disk cuts off are lost without an error.
+    stream = BytesIO()
+    file.write(stream)
+    write_bytes(path, stream.getbuffer())
 
 
 def plate_header(path: Path, size: Size, window: ExrWindow) -> dict[str, Any]:
