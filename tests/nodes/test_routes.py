@@ -327,7 +327,8 @@ def test_results_are_given_frame_by_frame(ask, pack_module, clip):
     settings = PropagationSettings(direction="independent")
     track = Track(clip.shot, annotations, settings, info)
     results = pack_module("nodes.annotator_results")
-    result = results.RESULTS.keep(results.ShotResult("1" * 40, track, (0, 3)))
+    key = results.ResultKey(clip.key, annotations.fingerprint, "toy", settings, (0, 3))
+    result = results.RESULTS.keep(results.ShotResult("1" * 40, track, (0, 3), key))
     soft = torch.zeros(2, 50, 100)
     soft[1, 10:20, 30:50] = 0.75
     soft[0] = 1 - soft[1]
