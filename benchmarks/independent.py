@@ -3,7 +3,7 @@
     python benchmarks/independent.py --output independent.json
 
 Frames are those of the bundled demo clip at --size, three of them annotated. Times
-are processor time of this process, medians. "answer" is one frame after the annotation of another
+are processor time of this process (on CUDA that of the clock), medians. "answer" is one frame after the annotation of another
 frame changed, features of both held by the cache; "alone" and "pass" are a frame with its encoding,
 without a cache, the pass in its usual order. They are measured in turn.
 """
@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=12, help="frames of a pass")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batches", default="", help="sizes of batches, joined by commas")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -59,7 +63,8 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    network = network_of(options.model)
+    runtime = Runtime.choose(options.device, options.dtype)
+    network = network_of(options.model).to(runtime.device, runtime.dtype)
     source, annotations = shot(options.size, options.frames)
     alone = [alone_seconds(network, source, annotations)]
     passed = [pass_seconds(network, source, annotations)]
@@ -74,7 +79,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "answer seconds": answer_seconds(network, source, annotations, options.repeats),
         "alone seconds a frame": statistics.median(alone),
         "pass seconds a frame": statistics.median(passed),
+        "batch seconds a frame": batch_seconds(network, source, annotations, options),
         "threads": options.threads,
+        "device": f"{options.device} {options.dtype}",
         "torch": torch.__version__,
         "processor": platform.processor() or platform.machine(),
     }
@@ -131,6 +138,22 @@ def alone_seconds(network: Network, source: FrameSource, annotations: Annotation
     return timed(lambda: list(one.segment(range(len(source))))) / len(source)
 
 
+def batch_seconds(
+    network: Network, source: FrameSource, annotations: AnnotationSet, options: argparse.Namespace
+) -> dict[str, float]:
+    """Seconds of a frame by frames in a batch, in turn; median of the repeats."""
+    sizes = [int(size) for size in options.batches.split(",") if size]
+    one = IndependentPass(network, source, annotations)
+    list(one.prepare())
+    frames = [index % len(source) for index in range(max(sizes, default=0))]
+    seconds: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(options.repeats):
+        for size in sizes:
+            call = partial(list, one.segment(frames, batch_frames=size))
+            seconds[size].append(timed(call) / len(frames))
+    return {str(size): statistics.median(values) for size, values in seconds.items()}
+
+
 def pass_seconds(network: Network, source: FrameSource, annotations: AnnotationSet) -> float:
     """A frame of a pass, memory filled before."""
     one = propagate(network, source, annotations, PropagationSettings())
@@ -139,9 +162,14 @@ def pass_seconds(network: Network, source: FrameSource, annotations: AnnotationS
 
 
 def timed(call: Callable[[], Any]) -> float:
-    start = time.process_time()
+    """Processor seconds of a call; on CUDA seconds of the clock."""
+    is_cuda = torch.cuda.is_available()
+    clock = time.perf_counter if is_cuda else time.process_time
+    start = clock()
     call()
-    return time.process_time() - start
+    if is_cuda:
+        torch.cuda.synchronize()
+    return clock() - start
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ caller, where the value is taken or the next call is handed over.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -41,6 +41,7 @@ class ReadAhead(Generic[Value]):
     ) -> None:
         self._read, self._order, self._queue_items = read, iter(order), queue_items
         self._waiting: deque[tuple[int, Future[Value]]] = deque()
+        self._taken_early: Counter[int] = Counter()
         self._executor = ThreadPoolExecutor(1, "read-ahead")
 
     def __enter__(self) -> Self:
@@ -50,15 +51,18 @@ class ReadAhead(Generic[Value]):
         self._executor.shutdown(cancel_futures=True)
 
     def take(self, key: int) -> Value:
-        """The value of the order's next key; of any other key too, but that is computed now.
+        """The value of one of the keys that wait; of any other key too, but that is computed now.
 
         Raises:
             whatever `read` raised.
         """
         self._fill()
-        if not self._waiting or self._waiting[0][0] != key:
+        place = next((n for n, (one, _) in enumerate(self._waiting) if one == key), None)
+        if place is None:
+            self._taken_early[key] += 1
             return self._read(key)
-        _, future = self._waiting.popleft()
+        _, future = self._waiting[place]
+        del self._waiting[place]
         self._fill()
         return future.result()
 
@@ -67,6 +71,9 @@ class ReadAhead(Generic[Value]):
             key = next(self._order, None)
             if key is None:
                 return
+            if self._taken_early[key]:
+                self._taken_early[key] -= 1
+                continue
             self._waiting.append((key, self._executor.submit(self._read, key)))
 
 

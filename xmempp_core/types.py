@@ -7,7 +7,7 @@ One token is one cell of one memorized frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -115,6 +115,17 @@ class Features:
         """The features with every tensor changed."""
         key, shrinkage, selection, f16, f8, f4 = map(change, self._tensors)
         return Features(key, shrinkage, selection, f16, f8, f4, self.padding)
+
+    @staticmethod
+    def batch(frames: Sequence[Features]) -> Features:
+        """The features of several frames of one size as those of a batch."""
+        joined = map(torch.stack, zip(*(one._tensors for one in frames), strict=True))
+        key, shrinkage, selection, f16, f8, f4 = joined
+        return Features(key, shrinkage, selection, f16, f8, f4, frames[0].padding)
+
+    def of_frame(self, place: int) -> Features:
+        """The features of one frame of a batch."""
+        return self.mapped(lambda tensor: tensor[place])
 
     @property
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:

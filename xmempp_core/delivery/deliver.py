@@ -177,12 +177,13 @@ def _written(pass_: Propagation, writer: FrameWriter) -> Generator[None, None, N
     """
     order = pass_.frames_ahead(kept=writer.needs_pixels)
     items = queue_items(_frame_bytes(pass_))
-    of_step: dict[int, Picture] = {}
+    of_batch: dict[int, Picture] = {}
+    number = pass_.batch_number
 
     def take(frame_index: int) -> Picture:
-        if frame_index not in of_step:
-            of_step[frame_index] = ahead.take(frame_index)
-        return of_step[frame_index]
+        if frame_index not in of_batch:
+            of_batch[frame_index] = ahead.take(frame_index)
+        return of_batch[frame_index]
 
     with ReadAhead(pass_.read, order, items) as ahead, WriteBehind(items) as behind:
         pass_.read_with(take)
@@ -192,7 +193,9 @@ def _written(pass_: Propagation, writer: FrameWriter) -> Generator[None, None, N
                     index = segmentation.frame_index
                     pixels = take(index).pixels if writer.needs_pixels else None
                     behind.call(writer.write, segmentation, pixels)
-                of_step.clear()
+                if pass_.batch_number != number:
+                    number = pass_.batch_number
+                    of_batch.clear()
                 if pass_.steps_done % CHECKPOINT_EVERY_FRAMES == 0:
                     behind.call(writer.saving(pass_))
                 yield

@@ -93,6 +93,10 @@ class FeatureCache:
         self._keep(picture, features)
         return features
 
+    def holds(self, picture: str) -> bool:
+        """Whether the features of a picture are there."""
+        return picture in self._held or picture in self._spilled
+
     @property
     def statistics(self) -> CacheStatistics:
         """Hits, misses and bytes held."""

@@ -7,6 +7,7 @@ first annotation; ids stay outside.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -83,6 +84,8 @@ class Prediction:
     sensory: Tensor
     """(n, CH, h, w) updated sensory state"""
     recall: Recall
+    encoded: EncodedFrame
+    """the frame"""
 
 
 def segment_frame(
@@ -92,6 +95,7 @@ def segment_frame(
     given: GivenMasks | None,
     *,
     is_last: bool,
+    prediction: Prediction | None = None,
 ) -> Tensor:
     """Takes the pass over one frame; returns (n + 1, H, W) probabilities at internal size.
 
@@ -101,10 +105,15 @@ def segment_frame(
         frame_index: the frame.
         given: what is known about it beforehand, or None.
         is_last: true for the last frame: nothing is updated or memorized after it.
+        prediction: what `predict` gives, where it is known already.
     """
     due = _due(state, given, is_last)
-    encoded = encoder.encode(frame_index)  # 1. source.frame, 2. cache or network.encode
-    prediction = predict(state, encoded) if due.is_predicted else None  # 3. recall, 4. decode
+    # 1. source.frame, 2. cache or network.encode
+    encoded = prediction.encoded if prediction else encoder.encode(frame_index)
+    if not due.is_predicted:
+        prediction = None
+    elif prediction is None:
+        prediction = predict(state, encoded)  # 3. recall, 4. decode
     probabilities = _decided(prediction, given, encoded, due.known_objects)
     sensory = prediction.sensory if prediction and due.keeps_sensory else state.sensory
     tokens = None
@@ -126,10 +135,29 @@ def predict(state: PassState, encoded: EncodedFrame) -> Prediction:
     recall = state.bank.recall(features, state.known_objects, state.settings.top_k)
     sensory = sensory_for(network, state.sensory, state.known_objects, features)
     logits, updated = network.decode(features, recall.readout, sensory)
+    return Prediction(_decoded(state, encoded, logits), updated, recall, encoded)
+
+
+def predict_batch(state: PassState, frames: Sequence[EncodedFrame]) -> list[Prediction]:
+    """`predict` for several frames that all start from the same state, decoded at once."""
+    network, bank, count = state.network, state.bank, state.known_objects
+    features = Features.batch([encoded.features for encoded in frames])
+    recalls = [bank.recall(one.features, count, state.settings.top_k) for one in frames]
+    sensory = torch.stack([sensory_for(network, state.sensory, count, f.features) for f in frames])
+    readouts = torch.stack([recall.readout for recall in recalls])
+    logits, updated = network.decode(features, readouts, sensory)
+    return [
+        Prediction(_decoded(state, encoded, logits[place]), updated[place], recalls[place], encoded)
+        for place, encoded in enumerate(frames)
+    ]
+
+
+def _decoded(state: PassState, encoded: EncodedFrame, logits: Tensor) -> Tensor:
+    """(n + 1, H', W') probabilities from (n, H', W') logits."""
     probabilities = aggregate(logits.sigmoid())
     if state.settings.absence == "presence":
-        probabilities = weigh_presence(state.bank, features, probabilities)
-    return Prediction(probabilities, updated, recall)
+        return weigh_presence(state.bank, encoded.features, probabilities)
+    return probabilities
 
 
 def annotate(predicted: Tensor | None, given: GivenMasks, encoded: EncodedFrame, n: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 import torch
 
@@ -14,8 +15,9 @@ from ..settings import PropagationSettings
 from ..track.segmentation import Segmentation
 from ..types import FrameSource, Network
 from .annotated_shot import AnnotatedShot
+from .batches import in_batches
 from .feature_cache import FeatureCache
-from .frame_step import PassState, segment_frame
+from .frame_step import PassState, Prediction, predict_batch, segment_frame
 
 
 class IndependentPass:
@@ -80,29 +82,63 @@ class IndependentPass:
         return self._shot.prepare()
 
     @torch.no_grad()
-    def segment(self, frame_indices: Iterable[int]) -> Iterator[Segmentation]:
+    def segment(
+        self, frame_indices: Iterable[int], *, batch_frames: int = 1
+    ) -> Iterator[Segmentation]:
         """The segmentations of some frames, in that order.
 
+        Args:
+            frame_indices: of the shot.
+            batch_frames: frames that go through the network at once, for a GPU; fewer where memory
+                does not suffice. In other batches the last bits of a result may differ.
+
         Raises:
-            InputError: there is no such frame.
+            InputError: there is no such frame, or no frame in a batch.
         """
+        if batch_frames < 1:
+            raise InputError(f"batch_frames is {batch_frames}, allowed is 1 and up")
+        indices = iter(frame_indices)
+        while batch := list(islice(indices, batch_frames)):
+            self._check(batch)
+            for _ in self.prepare():
+                pass
+            # Not around the yield: the caller's own work keeps its setting.
+            with full_float32(self.network.device):
+                found, batch_frames = in_batches(self._segmented, batch, batch_frames)
+            yield from found
+
+    def _check(self, frame_indices: list[int]) -> None:
         for index in frame_indices:
             if not 0 <= index < len(self.source):
                 count = len(self.source)
                 raise InputError(
                     f"frame {index} is not in the shot; its frames are 0 to {count - 1}"
                 )
-            for _ in self.prepare():
-                pass
-            # Not around the yield: the caller's own work keeps its setting.
-            with full_float32(self.network.device):
-                segmentation = self._segmented(index)
-            yield segmentation
 
-    def _segmented(self, frame_index: int) -> Segmentation:
+    def _segmented(self, frame_indices: list[int]) -> list[Segmentation]:
+        """The segmentations of frames, which go through the network at once."""
+        if len(frame_indices) == 1:
+            return [self._decided(frame_indices[0], None)]
+        encoder = self._shot.encoder
+        each_once = list(dict.fromkeys(frame_indices))
+        encoder.encode_ahead(each_once)
+        encoded = {index: encoder.encode(index) for index in each_once}
+        predictions = predict_batch(self._state(), [encoded[index] for index in frame_indices])
+        return [
+            self._decided(index, prediction)
+            for index, prediction in zip(frame_indices, predictions, strict=True)
+        ]
+
+    def _state(self) -> PassState:
+        """The state before a frame, which is that before any other."""
         shot = self._shot
         known = len(shot.channels)
-        state = PassState(self.network, self.settings, shot.bank, known_objects=known)
-        given = shot.given(frame_index, known)
-        result = segment_frame(state, shot.encoder, frame_index, given, is_last=True)
+        return PassState(self.network, self.settings, shot.bank, known_objects=known)
+
+    def _decided(self, frame_index: int, prediction: Prediction | None) -> Segmentation:
+        shot, state = self._shot, self._state()
+        given = shot.given(frame_index, state.known_objects)
+        result = segment_frame(
+            state, shot.encoder, frame_index, given, is_last=True, prediction=prediction
+        )
         return shot.segmentation(frame_index, shot.channels.by_object_id(result))

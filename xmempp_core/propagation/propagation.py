@@ -154,13 +154,28 @@ class Propagation:
         return [s.frame_index for s in self._steps if s.action not in ("skip", "keep")]
 
     def frames_ahead(self, *, kept: bool) -> list[int]:
-        """The frames of the steps to come, in order.
+        """The frames of the steps to come, in order, once in each batch.
 
         Args:
             kept: also those whose result is there already, so that they are not read.
         """
-        ahead = self._steps[self._position :]
-        return [step.frame_index for step in ahead if kept or step.action != "yield_kept"]
+        size = self._shot.encoder.batch_frames
+        batches = range(self.batch_number, -(-len(self._steps) // size))
+        return [index for number in batches for index in self._batch(number, kept=kept)]
+
+    @property
+    def batch_number(self) -> int:
+        """Which batch of steps the next one belongs to; their frames are encoded together.
+
+        Batches lie at fixed places of the pass, so that one that is resumed has the same.
+        """
+        return self._position // self._shot.encoder.batch_frames
+
+    def _batch(self, number: int, *, kept: bool) -> list[int]:
+        """The frames of a batch of steps, each once; `kept` as in `frames_ahead`."""
+        size = self._shot.encoder.batch_frames
+        steps = self._steps[number * size : (number + 1) * size]
+        return list(dict.fromkeys(s.frame_index for s in steps if kept or s.action != "yield_kept"))
 
     def read(self, frame_index: int) -> Picture:
         """A frame as the pass reads it; in any thread."""
@@ -205,12 +220,19 @@ class Propagation:
         index, shot = step.frame_index, self._shot
         if step.action == "yield_kept":
             return uploaded(self._backward.get(index), self.network.device)
+        self._encode_ahead(index)
         if step.starts_leg:
             self._state.restart()
         given = shot.given(index, self._state.known_objects)
         result = segment_frame(self._state, shot.encoder, index, given, is_last=step.ends_leg)
         ascending = shot.channels.by_object_id(result)
         return self._blended(index, ascending) if step.action == "blend" else ascending
+
+    def _encode_ahead(self, frame_index: int) -> None:
+        """Encodes a frame with those of the steps beside it, where the device gains by that."""
+        encoder = self._shot.encoder
+        if encoder.batch_frames > 1 and not encoder.is_ahead(frame_index):
+            encoder.encode_ahead(self._batch(self.batch_number, kept=False))
 
     def _blended(self, frame_index: int, forward: Tensor) -> Tensor:
         """Forward and backward results weighed by the distance to each object's annotations."""
