@@ -17,13 +17,17 @@ def name_fault(name: str) -> str | None:
     """Why a file or folder cannot have this name on every system, a clause; None if it can."""
     if not name or name in (".", ".."):
         return "is no name"
+    try:
+        size_bytes = len(name.encode())
+    except UnicodeEncodeError:
+        return "is not valid Unicode"
     if found := _FORBIDDEN.search(name):
         return f"contains {found.group()!r}, which Windows does not allow in names"
     if name[-1] in ". ":
         return "ends with a dot or a blank, which Windows takes off"
     if _RESERVED.fullmatch(name):
         return "is the name of a device on Windows"
-    if len(name.encode()) > MAX_NAME_BYTES:
+    if size_bytes > MAX_NAME_BYTES:
         return f"is longer than {MAX_NAME_BYTES} bytes"
     return None
 

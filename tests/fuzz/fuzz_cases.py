@@ -95,6 +95,8 @@ class Shot:
 
 def all_cases(shot: Shot, seed: int) -> list[Case]:
     """Every case, its files written."""
+    from fuzz_mattes import MAKERS  # it needs what is defined here
+
     rng = random.Random(seed)
     makers = (
         _pictures,
@@ -111,6 +113,7 @@ def all_cases(shot: Shot, seed: int) -> list[Case]:
         _data_sets,
         _trainings,
         _nodes,
+        *MAKERS,
     )
     return [case for make in makers for case in make(shot, rng)]
 
@@ -119,7 +122,7 @@ def _pictures(shot: Shot, rng: random.Random) -> Iterator[Case]:
     for suffix in inputs.PICTURE_SUFFIXES:
         for name, damage in inputs.DAMAGES.items():
             frames = inputs.write_frames(shot.folder() / "frames", suffix)
-            _break(frames / f"{rng.randrange(6):04d}{suffix}", damage, rng)
+            break_file(frames / f"{rng.randrange(6):04d}{suffix}", damage, rng)
             yield Case(f"a {suffix} frame, {name}", shot.propagate(frames=frames))
         for name, data in inputs.WHOLE_DAMAGES.items():
             frames = inputs.write_frames(shot.folder() / "frames", suffix)
@@ -181,7 +184,7 @@ def _films(shot: Shot, rng: random.Random) -> Iterator[Case]:
         for kind, damage in inputs.DAMAGES.items():
             film = shot.folder() / name
             shutil.copy(whole, film)
-            _break(film, damage, rng)
+            break_file(film, damage, rng)
             yield Case(f"{name}, {kind}", shot.propagate(frames=film, annotations=maps))
     for kind, data in inputs.WHOLE_DAMAGES.items():
         film = shot.folder() / "film.mp4"
@@ -225,7 +228,7 @@ def _places(shot: Shot, rng: random.Random) -> Iterator[Case]:
 def _maps(shot: Shot, rng: random.Random) -> Iterator[Case]:
     for name, damage in inputs.DAMAGES.items():
         maps = inputs.write_maps(shot.folder() / "maps", (0, 3))
-        _break(maps / "0003.png", damage, rng)
+        break_file(maps / "0003.png", damage, rng)
         yield Case(f"a map, {name}", shot.propagate(annotations=maps))
         yield Case(f"a map in a node, {name}", _annotations_in(maps))
     for name, data in inputs.WHOLE_DAMAGES.items():
@@ -462,7 +465,7 @@ def damage_unfinished(folder: str, damage: str, seed: str) -> None:
         return
     file = rng.choice(files)
     if damage in inputs.DAMAGES:
-        _break(file, inputs.DAMAGES[damage], rng)
+        break_file(file, inputs.DAMAGES[damage], rng)
     elif damage in inputs.WHOLE_DAMAGES:
         file.write_bytes(inputs.WHOLE_DAMAGES[damage])
     else:
@@ -486,7 +489,7 @@ def _data_sets(shot: Shot, rng: random.Random) -> Iterator[Case]:
     for kind, damage in inputs.DAMAGES.items():
         for part in ("JPEGImages", "Annotations"):
             root = data_set()
-            _break(root / part / "cat" / "0003.png", damage, rng)
+            break_file(root / part / "cat" / "0003.png", damage, rng)
             yield Case(f"a data set's {part}, {kind}", _evaluate(shot, root))
     for name, text in HOSTILE_JSON.items():
         root = data_set()
@@ -510,7 +513,7 @@ def _trainings(shot: Shot, rng: random.Random) -> Iterator[Case]:
     for kind, damage in inputs.DAMAGES.items():
         data = write_training_data(shot.folder())
         files = sorted(p for p in data.rglob("*.png"))
-        _break(rng.choice(files), damage, rng)
+        break_file(rng.choice(files), damage, rng)
         target = shot.folder() / "packed.zip"
         pack = ["pack-training-data", "--data", str(data), "--output", str(target)]
         yield Case(f"packing training data, {kind}", {"argv": pack})
@@ -574,7 +577,7 @@ def _annotations_in(folder: Path) -> dict[str, Any]:
     return {"function": "nodes.annotation_sets.annotations_in", "arguments": arguments}
 
 
-def _break(path: Path, damage: inputs.Damage, rng: random.Random) -> None:
+def break_file(path: Path, damage: inputs.Damage, rng: random.Random) -> None:
     path.write_bytes(damage(path.read_bytes(), rng))
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..formats.frames.numbering import parse_range
 from ..formats.mattes.table import FORMATS
 from ..formats.tracks import load_track
@@ -136,7 +137,10 @@ def job_from(options: argparse.Namespace, track: Track) -> MatteJob:
 def _write_preview(
     options: argparse.Namespace, job: MatteJob, track: Track, source: FrameSource | None
 ) -> None:
-    (index,) = parse_range(options.preview, track.shot)
+    frames = parse_range(options.preview, track.shot)
+    if len(frames) != 1:
+        raise InputError(f"--preview {options.preview} is {len(frames)} frames; give one")
+    index = frames[0]
     plan, frame = preview_mattes(track, job, frame_index=index, source=source)
     plate = None if source is None else source.frame(index)
     path = options.output / f"{plan.shot}_preview.{plan.numbers[0]}.png"

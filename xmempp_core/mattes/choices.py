@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,14 @@ from typing import Any
 from ..errors import InputError
 from ..formats.frames.numbering import parse_range
 from ..formats.mattes.table import FORMATS
+from ..strict_json import parse_json
 from ..track.track import Track
 from .alpha import MatteObject
 from .plan import Existing, MatteJob
 from .presets import MatteSettings, load_preset
+
+_MOST_DIGITS = 10
+"""Of an object's id; more are no id, and may be too many to be read as a number."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +112,18 @@ def object_ids_of(text: str, track: Track) -> tuple[int, ...]:
     for word in (part.strip() for part in text.split(",")):
         if word in by_name:
             ids.add(by_name[word])
-        elif word.isascii() and word.isdecimal():
+        elif word.isascii() and word.isdecimal() and len(word) < _MOST_DIGITS:
             ids.add(int(word))
         else:
             known = ", ".join([*map(str, track.object_ids), *by_name])
-            raise InputError(f"there is no object {word!r}; objects are {known}")
+            raise InputError(f"there is no object {word[:80]!r}; objects are {known}")
     return tuple(sorted(ids))
 
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return parse_json(text)
+    except ValueError:
         return text
 
 

@@ -12,6 +12,7 @@ from ..errors import FormatError, InputError
 from ..file_names import legal_name
 from ..formats.mattes.cryptomatte_ids import manifest_of
 from ..formats.mattes.names import distinct_names, layer_names, manifest_names, numbered_text
+from ..paths import path_kind
 from ..track.track import Shot, Track
 from ..types import FrameSource
 from .alpha import MatteObject, matte_objects
@@ -256,7 +257,7 @@ def _sidecar_name(shot: str, version: int, settings: MatteSettings) -> str:
 
 def _versions_in(folder: Path, shot: str) -> list[int]:
     """Versions of the shot that have a sidecar in the folder."""
-    if not folder.is_dir():
+    if path_kind(folder) != "folder":
         return []
     pattern = re.compile(rf"{re.escape(shot)}_mattes_v(\d+)\.json")
     found = (pattern.fullmatch(path.name) for path in folder.iterdir())
@@ -264,7 +265,7 @@ def _versions_in(folder: Path, shot: str) -> list[int]:
 
 
 def _first_existing(folder: Path, plan: MattePlan) -> Path | None:
-    if not folder.is_dir():
+    if path_kind(folder) != "folder":
         return None
     paths = [folder / plan.sidecar, *(folder / path for path in plan.files)]
     return next((path for path in paths if path.exists()), None)

@@ -13,6 +13,7 @@ from ..formats.mattes.fill import FILLS
 from ..formats.mattes.names import FileNames, file_names
 from ..formats.mattes.picture import PictureOptions
 from ..formats.mattes.table import FORMATS, Format
+from ..paths import path_kind, read_text, user_path
 from .edges import EdgeSettings
 from .steady import check_rounds
 
@@ -121,14 +122,16 @@ def load_preset(name: str | Path) -> MatteSettings:
         InputError: there is no such preset.
         FormatError: the file cannot be read or holds other settings.
     """
-    path = _FOLDER / f"{name}.toml" if str(name) in preset_names() else Path(name).expanduser()
-    if not path.is_file():
+    path = _FOLDER / f"{name}.toml" if str(name) in preset_names() else user_path(name)
+    if path_kind(path) != "file":
         known = ", ".join(preset_names())
         raise InputError(f"there is no preset {name}; presets are {known}, or give a TOML file")
+    text = read_text(path)
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except (OSError, ValueError) as error:
+        values = tomllib.loads(text)
+    except RecursionError as error:
+        raise FormatError(path, "cannot be read as a preset: it is nested too deeply") from error
+    except ValueError as error:
         raise FormatError(path, f"cannot be read as a preset: {error}") from error
     try:
         return MatteSettings().with_values(values)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .. import __version__
+from ..file_names import name_fault
 from ..formats.mattes.sidecar_reading import SIDECAR_FORMAT, SIDECAR_VERSION, read_sidecar
 from ..track.track import Track
 from .plan import MattePlan
@@ -62,7 +63,7 @@ def files_of_sidecar(path: Path) -> set[PurePosixPath]:
     """
     listed = (read_sidecar(path) or {}).get("files")
     paths = map(PurePosixPath, listed) if isinstance(listed, dict) else ()
-    return {path for path in paths if not path.is_absolute() and ".." not in path.parts}
+    return {path for path in paths if not any(map(name_fault, path.parts))}
 
 
 def _objects(track: Track, plan: MattePlan) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from .limits import check_pixels, memory_for
 
 _MAX_SAMPLES = 32
 """Samples of a pixel; more is damage or no picture."""
+_COLORS = {"rgb": 3, "gray": 1}
+"""Samples of a pixel's color."""
 _SIDEWAYS = (5, 6, 7, 8)
 """Orientations that exchange width and height."""
 
@@ -71,7 +73,33 @@ def _pages(path: Path) -> Iterator[list[TiffPage]]:
         ) from error
 
 
+def read_tiff_samples(path: Path) -> np.ndarray[Any, Any]:
+    """(H, W, 1 to 4) uint8, uint16 or float32 of the first page, upright.
+
+    Gray or RGB, and alpha behind it where the page has it.
+
+    Raises:
+        FormatError: the file cannot be read, or holds another kind of color or number.
+    """
+    with _pages(path) as pages:
+        page = pages[0]
+        kind, samples = _decoded(path, page)
+        colors = _colors(path, page, kind, samples)
+        if _has_alpha(page) and kind != "palette":
+            first = _COLORS[kind]
+            alpha = _full_scale(path, page, samples[..., first : first + 1])
+            colors = np.concatenate([colors, alpha], -1)
+        return np.require(_upright(colors, _orientation(page)), requirements=["C", "W"])
+
+
 def _rgb(path: Path, page: TiffPage) -> np.ndarray[Any, Any]:
+    colors = _colors(path, page, *_decoded(path, page))
+    rgb = np.broadcast_to(colors, (*colors.shape[:2], 3))
+    return np.require(_upright(rgb, _orientation(page)), requirements=["C", "W"])
+
+
+def _decoded(path: Path, page: TiffPage) -> tuple[str, np.ndarray[Any, Any]]:
+    """The kind of color, and (H, W, S) samples as they are stored."""
     _checked_size(path, page)
     _check_whole(path, page)
     kind = _kind_of_color(path, page)
@@ -80,15 +108,19 @@ def _rgb(path: Path, page: TiffPage) -> np.ndarray[Any, Any]:
         raise FormatError(path, f"has the axes {page.axes}; write each picture as a flat page")
     if page.axes == "SYX":
         samples = np.moveaxis(samples, 0, -1)
-    samples = samples.reshape(*samples.shape[:2], -1)
+    return kind, samples.reshape(*samples.shape[:2], -1)
+
+
+def _colors(
+    path: Path, page: TiffPage, kind: str, samples: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """(H, W, 1) gray or (H, W, 3) RGB."""
     if kind == "palette":
-        colors = _palette(page)[samples[..., 0]]
-    else:
-        colors = _full_scale(path, page, samples[..., : 3 if kind == "rgb" else 1])
-        if page.photometric == PHOTOMETRIC.MINISWHITE:
-            colors = _largest(colors.dtype) - colors
-    rgb = np.broadcast_to(colors, (*colors.shape[:2], 3))
-    return np.require(_upright(rgb, _orientation(page)), requirements=["C", "W"])
+        return _palette(page)[samples[..., 0]]
+    colors = _full_scale(path, page, samples[..., : _COLORS[kind]])
+    if page.photometric == PHOTOMETRIC.MINISWHITE:
+        return np.asarray(_largest(colors.dtype) - colors)
+    return colors
 
 
 def _kind_of_color(path: Path, page: TiffPage) -> str:

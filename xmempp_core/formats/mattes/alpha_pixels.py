@@ -9,8 +9,9 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-import tifffile
 import torch
+from av.container import InputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,6 +19,10 @@ from ...errors import FormatError
 from ...paths import check_file
 from ...types import Size
 from ..annotations.label_maps import read_label_map
+from ..frames.images import read_image_header
+from ..frames.limits import memory_for
+from ..frames.tiff import read_tiff_samples
+from ..frames.video_scan import video_stream
 from .exr_channels import read_channels
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float64)
@@ -41,7 +46,7 @@ def read_alpha(path: Path, channel: str | None = None, size: Size | None = None)
         return (read_label_map(path) == int(channel[1:])).float()
     if suffix == ".exr":
         return torch.from_numpy(_exr_alpha(path, channel, size))
-    pixels = _tiff(path) if suffix in (".tif", ".tiff") else _still(path)
+    pixels = read_tiff_samples(path) if suffix in (".tif", ".tiff") else _still(path)
     if pixels.dtype in (np.uint8, np.uint16):
         values = pixels.astype(np.float64) / np.iinfo(pixels.dtype).max
     else:
@@ -55,24 +60,20 @@ def film_alphas(path: Path, channel: str | None, wanted: set[int] | None) -> Ite
     Raises:
         FormatError: the film cannot be decoded, or holds no such channel.
     """
-    check_file(path)
-    try:
-        with av.open(str(path)) as container:
-            for position, frame in enumerate(_film_frames(container)):
-                if wanted is None or position in wanted:
-                    yield torch.from_numpy(_film_alpha(path, frame, channel).astype(np.float32))
-    except av.FFmpegError as error:
-        raise FormatError(path, f"cannot be decoded ({error})") from error
+    with video_stream(path) as (container, stream):
+        for position, frame in enumerate(_film_frames(container, stream)):
+            if wanted is None or position in wanted:
+                yield torch.from_numpy(_film_alpha(path, frame, channel).astype(np.float32))
 
 
 def film_length(path: Path) -> int:
-    """Frames of a film, counted by its packets."""
-    check_file(path)
-    try:
-        with av.open(str(path)) as container:
-            return sum(packet.size > 0 for packet in container.demux(video=0))
-    except (av.FFmpegError, IndexError) as error:
-        raise FormatError(path, f"cannot be read as a film ({error})") from error
+    """Frames of a film, counted by its packets.
+
+    Raises:
+        FormatError: it cannot be read as a film.
+    """
+    with video_stream(path) as (container, stream):
+        return sum(packet.size > 0 for packet in container.demux(stream))
 
 
 def _exr_alpha(path: Path, channel: str | None, size: Size | None) -> NDArray[np.float32]:
@@ -87,24 +88,17 @@ def _exr_alpha(path: Path, channel: str | None, size: Size | None) -> NDArray[np
 
 
 def _still(path: Path) -> NDArray[Any]:
+    read_image_header(path)  # refuses what is too large before memory is asked for
     data = np.fromfile(path, np.uint8)  # unlike cv2.imread, takes any name on Windows
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    try:
+        with memory_for(path):
+            pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    except cv2.error as error:
+        raise FormatError(path, f"is not a readable image ({error.err or error})") from error
     if pixels is None:
         raise FormatError(path, "is not a readable image: it is damaged or of another kind")
     if pixels.ndim == 3 and pixels.shape[2] >= 3:  # OpenCV has blue first
         pixels = pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]]
-    return np.asarray(pixels)
-
-
-def _tiff(path: Path) -> NDArray[Any]:
-    try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages.first.aspage()
-            pixels, axes = page.asarray(), page.axes
-    except Exception as error:  # a damaged file raises whatever the parser then runs into
-        raise FormatError(path, f"is not a readable image ({error})") from error
-    if axes.startswith("S"):
-        pixels = np.moveaxis(pixels, 0, -1)
     return np.asarray(pixels)
 
 
@@ -122,11 +116,8 @@ def _chosen(path: Path, values: NDArray[np.float64], channel: str | None) -> NDA
     raise FormatError(path, f"has no channel {wanted}, only {', '.join(named) or 'none known'}")
 
 
-def _film_frames(container: Any) -> Iterator[av.VideoFrame]:
+def _film_frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Frames with their alpha; FFmpeg's own VP9 decoder would drop it."""
-    if not container.streams.video:
-        return
-    stream = container.streams.video[0]
     if stream.codec_context.name != "vp9" or "libvpx-vp9" not in av.codecs_available:
         yield from container.decode(stream)
         return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ...annotations import check_object_id
 from ...errors import FormatError
 from ...format_version import check_format_version
 from ...strict_json import parse_json
@@ -81,7 +82,7 @@ def _listed(
         paths = files if picks else files[index :: len(objects)]
         frames = numbers if len(paths) == len(numbers) else [0]
         listed = tuple(NumberedFile(n, p) for n, p in zip(frames, paths, strict=True))
-        object_id = int(one["ids"][0])
+        object_id = check_object_id(one["ids"][0])
         layer, picked = picks[index] if picks else (channel, None)
         clips.append(MatteClip(names[index], object_id, listed, layer, picked))
     return clips, bool(picks)
