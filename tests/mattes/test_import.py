@@ -199,7 +199,7 @@ def test_wrong_mattes_are_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('{"format": "xmempp-mattes", "frames": 3}')
     with pytest.raises(FormatError, match="is damaged"):
         open_mattes(tmp_path / "x.json", PLATE)
-    for name, problem in (("x.mov", "cannot be read as a film"), ("x.exr", "be read as OpenEXR")):
+    for name, problem in (("x.mov", "cannot be read as a video"), ("x.exr", "be read as OpenEXR")):
         (tmp_path / name).write_bytes(b"nothing")
         with pytest.raises(FormatError, match=problem):
             open_mattes(tmp_path / name, PLATE)
