@@ -10,6 +10,7 @@ from .annotate import AddAnnotation, AnnotationsFromMasks, RemoveAnnotation
 from .annotator import AnnotateShot, AnnotatorRequest
 from .demo import LoadDemoShot
 from .export import ExportMattes
+from .export_batch import ExportBatch
 from .from_track import TrackPreview, TrackToMask
 from .import_mattes import ImportMattes
 from .model import LoadModel
@@ -36,6 +37,7 @@ NODES: list[type[io.ComfyNode]] = [
     TrackPreview,
     ExportMattes,
     ImportMattes,
+    ExportBatch,
 ]
 
 

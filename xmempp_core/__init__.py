@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .adaptation.settings import AdaptationSettings
     from .adaptation.sheet import comparison_sheet
     from .annotations import AbsenceRange, Annotation, AnnotationSet
+    from .batch.writing import ManifestShot, put_shot
     from .candidates.request import CandidateRequest
     from .candidates.select import Candidates, select_candidates
     from .delivery.deliver import Delivery, deliver
@@ -99,6 +100,7 @@ __all__ = [
     "IndependentPass",
     "InputError",
     "Interrupted",
+    "ManifestShot",
     "MatteChoice",
     "MatteFrame",
     "MatteJob",
@@ -162,6 +164,7 @@ __all__ = [
     "preview_picture",
     "probabilities_of",
     "propagate",
+    "put_shot",
     "read_adapted",
     "read_label_map",
     "runs_of",
@@ -193,6 +196,10 @@ _MODULES = {
         "AbsenceRange",
         "Annotation",
         "AnnotationSet",
+    ),
+    "batch.writing": (
+        "ManifestShot",
+        "put_shot",
     ),
     "candidates.request": ("CandidateRequest",),
     "candidates.select": (

@@ -270,6 +270,19 @@ class AnnotationSet:
             self, annotations=tuple(a for a in self.annotations if a.frame_index in wanted)
         )
 
+    def moved(self, frames: int) -> AnnotationSet:
+        """The set with every frame so many frames later, as of a clip that is a part of another.
+
+        Raises:
+            InputError: a frame would come before the first one.
+        """
+        absences = (
+            replace(a, first_frame=a.first_frame + frames, last_frame=a.last_frame + frames)
+            for a in self.absences
+        )
+        moved = (replace(a, frame_index=a.frame_index + frames) for a in self.annotations)
+        return replace(self, annotations=tuple(moved), absences=tuple(absences))
+
     def with_absence(self, absence: AbsenceRange) -> AnnotationSet:
         """The set with one more absence range."""
         return replace(self, absences=(*self.absences, absence))

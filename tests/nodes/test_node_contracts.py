@@ -66,6 +66,10 @@ TABLE = {
         "track preset folder shot objects version existing steady preview_frame frames",
         "first_file STRING, last_file STRING, folder STRING",
     ),
+    "XMemPPExportBatch": (
+        "annotations shot plates manifest preset adapt",
+        "manifest STRING, command STRING",
+    ),
     "XMemPPImportMattes": (
         "mattes frames every match offset",
         "annotations XMEMPP_ANNOTATIONS, track XMEMPP_TRACK",

@@ -16,6 +16,8 @@ _TEXTS = (
     "range", "augment",
     "model", "adapt",
 )  # fmt: skip
+NULL = "null"
+"""Stands for a setting's null, which TOML has not."""
 _LISTS = ("absent", "exclude")
 _NUMBERS = ("adapt_steps", "steady")
 SHOT_KEYS = (*_TEXTS, *_LISTS, *_NUMBERS, "probabilities", "settings", "exports")
@@ -71,7 +73,8 @@ class EntryReader:
         if key == "probabilities":
             return _of_kind(where, value, bool, "true or false")
         if key == "settings":
-            return _of_kind(where, value, dict, "a table such as {internal_size = 720}")
+            given = _of_kind(where, value, dict, "a table such as {internal_size = 720}")
+            return {name: None if one == NULL else one for name, one in given.items()}
         return self._exports(where, value)
 
     def _exports(self, where: str, value: object) -> tuple[ExportEntry, ...]:
