@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -14,13 +13,24 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 from torch import Tensor
 
-from ..atomic import replacing
 from ..errors import FormatError, InputError, ShapeError
 from ..formats.annotations.png_pixels import Color
+from ..formats.film_file import FilmFile, FilmKind
 from ..types import Size
 from .overlays import draw_overlay, to_uint8
 
 DEFAULT_FRAME_RATE = Fraction(24)
+
+# The index goes to the front, so that a browser can start before it has everything. x264's
+# macroblock tree reads beyond its own arrays with AVX-512, so that the same pictures gave other
+# bytes from run to run.
+_KIND = FilmKind(
+    "mp4",
+    "libx264",
+    "yuv420p",
+    {"crf": "18", "preset": "veryfast", "mbtree": "0"},
+    {"movflags": "faststart"},
+)
 
 
 class OverlayVideo:
@@ -48,18 +58,10 @@ class OverlayVideo:
         if self.frame_rate <= 0:
             raise InputError(f"frame rate {self.frame_rate} is not above 0")
         self._colors = colors
-        self._stream: av.VideoStream | None = None
-        self._size = Size(0, 0)
-        self._count = 0
+        self._size: Size | None = None
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            temporary = stack.enter_context(replacing(self.path))
-            # The index goes to the front, so that a browser can start before it has everything.
-            options = {"movflags": "faststart"}
-            container = av.open(str(temporary), "w", format="mp4", options=options)
-            self._container = stack.enter_context(container)
-            self._exits = stack.pop_all()
+        self._film = FilmFile(self.path, _KIND, self.frame_rate).__enter__()
         return self
 
     def __exit__(
@@ -68,13 +70,11 @@ class OverlayVideo:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._exits.__exit__(kind, error, trace)
-            return
-        with self._exits:
-            if self._stream is None:
-                raise FormatError(self.path, "would hold no frame; add at least one")
-            self._container.mux(self._stream.encode(None))
+        if kind is None and self._size is None:
+            error = FormatError(self.path, "would hold no frame; add at least one")
+            self._film.__exit__(type(error), error, None)
+            raise error
+        self._film.__exit__(kind, error, trace)
 
     def add(self, frame: Tensor, labels: Tensor) -> None:
         """Append the overlay of a frame (H, W, 3) and its label map (H, W)."""
@@ -87,27 +87,13 @@ class OverlayVideo:
             ShapeError: it has another size than the first.
         """
         size = Size(*picture.shape[:2])
-        if self._stream is None:
-            self._size, self._stream = size, self._open_stream(size)
+        if self._size is None:
+            self._film.start(size)
+            self._size = size
         elif size != self._size:
-            raise ShapeError(f"frame {self._count} of {self.path.name}", str(self._size), str(size))
-        frame = _encodable(picture)
-        frame.pts, frame.time_base = self._count, 1 / self.frame_rate
-        self._count += 1
-        self._container.mux(self._stream.encode(frame))
-
-    def _open_stream(self, size: Size) -> av.VideoStream:
-        # x264's macroblock tree reads beyond its own arrays with AVX-512, so that the same pictures
-        # gave other bytes from run to run.
-        options = {"crf": "18", "preset": "veryfast", "mbtree": "0"}
-        stream = self._container.add_stream("libx264", rate=self.frame_rate, options=options)
-        stream.height, stream.width = size.height + size.height % 2, size.width + size.width % 2
-        stream.pix_fmt = "yuv420p"
-        context = stream.codec_context
-        # Number 1 of each table is BT.709; unmarked films are guessed at by their size.
-        context.colorspace = context.color_primaries = context.color_trc = 1
-        context.color_range = ColorRange.MPEG
-        return stream
+            what = f"frame {self._film.count} of {self.path.name}"
+            raise ShapeError(what, str(self._size), str(size))
+        self._film.add(_encodable(picture))
 
 
 def _encodable(picture: Tensor) -> av.VideoFrame:

@@ -14,14 +14,18 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from ...atomic import replacing
 from ...errors import FormatError
+from ..film_file import FilmFile, FilmKind
 from .fill import filled
 from .picture import FilmFacts, MattePicture, PictureOptions
 
 # RGB to Y, Cb, Cr of BT.709
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 _BLUE, _RED = 1.8556, 1.5748
+
+# Without the random ids and versions that make equal films differ.
+_BITEXACT = {"fflags": "bitexact"}
+_INDEX_FIRST = {**_BITEXACT, "movflags": "faststart"}
 
 _Planes = list[NDArray[np.uint8] | NDArray[np.uint16]]
 
@@ -30,10 +34,7 @@ _Planes = list[NDArray[np.uint8] | NDArray[np.uint16]]
 class Codec:
     """How one kind of film is made."""
 
-    container: str
-    encoder: str
-    pixel_format: str
-    options: dict[str, str]
+    file: FilmKind
     planes: Callable[[MattePicture, PictureOptions], _Planes]
 
 
@@ -48,20 +49,14 @@ class MatteFilm:
     """
 
     def __init__(self, path: Path, codec: Codec, facts: FilmFacts, options: PictureOptions) -> None:
-        self._path, self._codec, self._facts, self._options = path, codec, facts, options
-        self._count = 0
+        self._codec, self._facts, self._options = codec, facts, options
+        self._film = FilmFile(path, codec.file, facts.frame_rate)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            temporary = stack.enter_context(replacing(self._path))
-            # Without the random ids and versions that make equal films differ.
-            flags = {"fflags": "bitexact"}
-            if self._codec.container != "webm":
-                flags["movflags"] = "faststart"
-            self._container = stack.enter_context(
-                av.open(str(temporary), "w", format=self._codec.container, options=flags)
-            )
-            self._stream = self._open_stream()
+            film = stack.enter_context(self._film)
+            film.start(self._facts.size)
+            self._describe(film)
             self._exits = stack.pop_all()
         return self
 
@@ -71,47 +66,27 @@ class MatteFilm:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self._exits.__exit__(kind, error, trace)
-            return
-        with self._exits:
-            self._container.mux(self._stream.encode(None))
+        self._exits.__exit__(kind, error, trace)
 
     def add(self, picture: MattePicture) -> None:
         """Append a frame."""
         planes = self._codec.planes(picture, self._options)
-        frame = av.VideoFrame(self._stream.width, self._stream.height, self._codec.pixel_format)
+        stream = self._film.stream
+        frame = av.VideoFrame(stream.width, stream.height, self._codec.file.pixel_format)
         for plane, values in zip(frame.planes, planes, strict=True):
             _fill_plane(plane, values)
-        frame.pts, frame.time_base = self._count, 1 / self._facts.frame_rate
         frame.colorspace = frame.color_primaries = frame.color_trc = 1
         frame.color_range = ColorRange.MPEG
-        self._count += 1
-        self._container.mux(self._stream.encode(frame))
+        self._film.add(frame)
 
-    def _open_stream(self) -> av.VideoStream:
-        codec, facts = self._codec, self._facts
-        stream = self._container.add_stream(
-            codec.encoder, rate=facts.frame_rate, options=dict(codec.options)
-        )
-        assert isinstance(stream, av.VideoStream)
-        odd = 0 if "444" in codec.pixel_format else 1
-        stream.height = facts.size.height + odd * (facts.size.height % 2)
-        stream.width = facts.size.width + odd * (facts.size.width % 2)
-        stream.pix_fmt = codec.pixel_format
-        context = stream.codec_context
-        # With several threads the bytes of some encoders depend on their number.
-        context.thread_count = 1
-        # Number 1 of each table is BT.709; unmarked films are guessed at by their size.
-        context.colorspace = context.color_primaries = context.color_trc = 1
-        context.color_range = ColorRange.MPEG
-        if codec.container == "mov":
-            stream.metadata["timecode"] = str(facts.start_time_code)
-        if "yuva420" in codec.pixel_format:
-            stream.metadata["alpha_mode"] = "1"
-        kind = "premultiplied" if self._options.premultiplied else "straight"
-        self._container.metadata["comment"] = f"alpha: {kind}; fill: {self._options.fill}"
-        return stream
+    def _describe(self, film: FilmFile) -> None:
+        kind = self._codec.file
+        if kind.container == "mov":
+            film.stream.metadata["timecode"] = str(self._facts.start_time_code)
+        if "yuva420" in kind.pixel_format:
+            film.stream.metadata["alpha_mode"] = "1"
+        alpha = "premultiplied" if self._options.premultiplied else "straight"
+        film.container.metadata["comment"] = f"alpha: {alpha}; fill: {self._options.fill}"
 
 
 def _prores_planes(picture: MattePicture, options: PictureOptions) -> _Planes:
@@ -140,15 +115,25 @@ def _luma_planes(picture: MattePicture, options: PictureOptions) -> _Planes:
 
 
 CODECS = {
-    "prores": Codec("mov", "prores_ks", "yuva444p10le", {"profile": "4444"}, _prores_planes),
+    "prores": Codec(
+        FilmKind("mov", "prores_ks", "yuva444p10le", {"profile": "4444"}, _INDEX_FIRST, 1),
+        _prores_planes,
+    ),
     "webm": Codec(
-        "webm",
-        "libvpx-vp9",
-        "yuva420p",
-        {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "4", "auto-alt-ref": "0"},
+        FilmKind(
+            "webm",
+            "libvpx-vp9",
+            "yuva420p",
+            {"crf": "18", "b": "0", "deadline": "good", "cpu-used": "4", "auto-alt-ref": "0"},
+            _BITEXACT,
+            1,
+        ),
         _webm_planes,
     ),
-    "mp4": Codec("mp4", "libx264", "yuv420p", {"crf": "12", "preset": "veryfast"}, _luma_planes),
+    "mp4": Codec(
+        FilmKind("mp4", "libx264", "yuv420p", {"crf": "12", "preset": "veryfast"}, _INDEX_FIRST, 1),
+        _luma_planes,
+    ),
 }
 """prores: 10 bits of alpha. webm: VP9, 8 bits of alpha. mp4: the matte as brightness."""
 
@@ -160,8 +145,9 @@ def open_film(name: str, path: Path, facts: FilmFacts, options: PictureOptions) 
         FormatError: the encoder is not there.
     """
     codec = CODECS[name]
-    if codec.encoder not in av.codecs_available:
-        raise FormatError(path, f"cannot be written: this PyAV lacks the encoder {codec.encoder}")
+    encoder = codec.file.encoder
+    if encoder not in av.codecs_available:
+        raise FormatError(path, f"cannot be written: this PyAV lacks the encoder {encoder}")
     return MatteFilm(path, codec, facts, options)
 
 
