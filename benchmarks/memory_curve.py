@@ -1,6 +1,6 @@
 """Host memory of a long run, file to masks: flat, whatever the length of the shot.
 
-    python benchmarks/memory_curve.py --frames 10000 --minutes 38 --output docs/images/memory_curve.png
+    python benchmarks/memory_curve.py --frames 10000 --minutes 38 --output memory_curve.png
 
 The bundled clip, enlarged to 1080p and looped as packets of one film, goes through `propagate` as
 from the command line: label maps, overlay film and track. Read each second are the resident memory
