@@ -3,10 +3,10 @@
     python benchmarks/independent.py --output independent.json
 
 Frames are those of the bundled demo clip at --size, three of them annotated. Times are processor
-time of this process (on CUDA that of the clock), medians. "answer" is one frame after the annotation
-of another frame changed, features of both held by the cache; "alone" and "pass" are a frame with its
-encoding, without a cache, the pass in its usual order, measured in turn. With --batches also a frame
-alone where so many go through the network at once.
+time of this process (on CUDA that of the clock), medians. "answer" is one frame after the
+annotation of another frame changed, features of both held by the cache; "alone" and "pass" are a
+frame with its encoding, without a cache, the pass in its usual order, measured in turn. With
+--batches also a frame alone where so many go through the network at once.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/second_pass.py --model lite --frames 24
 
-The bundled clip at 480 pixels goes through `deliver` with reading and writing in threads and without
-them, in turn (seconds of the clock), and through two passes with one cache and one pass without
-(processor seconds), in turn. `official` is the published layout with seeded weights.
+The bundled clip at 480 pixels goes through `deliver` with reading and writing in threads and
+without them, in turn (seconds of the clock), and through two passes with one cache and one pass
+without (processor seconds), in turn. `official` is the published layout with seeded weights.
 """
 
 from __future__ import annotations
