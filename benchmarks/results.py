@@ -53,6 +53,10 @@ CASES = (
 )
 
 
+OTHERS = "\n## 16 bits\n"
+"""Heading of what `precision_gate.py` found."""
+
+
 def main() -> None:
     """Runs all cases and writes docs/results.md."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -72,8 +76,9 @@ def main() -> None:
             sheet = track_contact_sheet(track, clip.source)
             write_sheet(options.output / "images" / f"{case.picture}.jpg", sheet)
     correlation = _confidence(network, options.data)
-    text = _page(network.info, lines, correlation)
-    (options.output / "results.md").write_text(text, encoding="utf-8")
+    page = options.output / "results.md"
+    text = _page(network.info, lines, correlation) + _of_others(page)
+    page.write_text(text, encoding="utf-8")
 
 
 def write_sheet(path: Path, sheet: torch.Tensor) -> None:
@@ -82,6 +87,13 @@ def write_sheet(path: Path, sheet: torch.Tensor) -> None:
     picture.thumbnail((1600, 1600))
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, quality=88)
+
+
+def _of_others(page: Path) -> str:
+    """What other benchmarks found, from its heading on; empty where there is none yet."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    start = text.find(OTHERS)
+    return "" if start < 0 else text[start:]
 
 
 def _names(case: Case) -> tuple[str, ...]:
