@@ -2,6 +2,7 @@
 """The stock frontend in headless Chromium against a real ComfyUI server, in both canvas modes.
 
     browser.py [--out FOLDER] [--mode litegraph|vue] [--frontend FOLDER] [workflow names ...]
+    browser.py --annotator [...]      the view of Annotate Shot alone
 
 "--frontend" takes the folder `static` of another comfyui-frontend-package than the installed one.
 Needs node, Chromium, and playwright-core, which is fetched from npm into the cache folder. Starts a
@@ -26,6 +27,7 @@ from bed import PACK, TEST_PACK
 from get_comfyui import cache_folder
 
 SCRIPT = Path(__file__).parent / "browser_check.mjs"
+ANNOTATOR = Path(__file__).parent / "annotator_check.mjs"
 PLAYWRIGHT = cache_folder().parent / "browser"
 START_SECONDS = 180
 
@@ -89,6 +91,13 @@ def check(address: str, out: Path, mode: str, workflows: list[Path], size: int) 
     return done.returncode == 0
 
 
+def check_annotator(address: str, out: Path, mode: str) -> bool:
+    """Whether the view of Annotate Shot passes in one canvas mode."""
+    environment = {**os.environ, "NODE_PATH": str(PLAYWRIGHT / "node_modules")}
+    command = ["node", str(ANNOTATOR), "--url", address, "--out", str(out), "--mode", mode]
+    return subprocess.run(command, env=environment, check=False).returncode == 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="workflows; none = all")
@@ -96,6 +105,7 @@ def main() -> int:
     parser.add_argument("--mode", choices=("litegraph", "vue"))
     parser.add_argument("--size", type=int, default=96, help="internal size of the passes")
     parser.add_argument("--frontend", type=Path, help="another frontend's folder static")
+    parser.add_argument("--annotator", action="store_true", help="the view of Annotate Shot alone")
     arguments = parser.parse_args()
     workflows = sorted((PACK / "workflows").glob("*.json"))
     if arguments.names:
@@ -109,7 +119,10 @@ def main() -> int:
             tempfile.TemporaryDirectory() as base,
             server(Path(base), arguments.frontend) as address,
         ):
-            if not check(address, arguments.out, mode, workflows, arguments.size):
+            passed = check_annotator(address, arguments.out, mode)
+            if not arguments.annotator:
+                passed &= check(address, arguments.out, mode, workflows, arguments.size)
+            if not passed:
                 failed.append(mode)
                 print((Path(base) / "server.log").read_text()[-4000:])
     print(f"browser tests: {'FAILED in ' + ', '.join(failed) if failed else 'passed'}")

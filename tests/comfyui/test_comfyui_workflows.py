@@ -15,7 +15,10 @@ from graphs import Graph
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
 # The real SAM 3 cannot be had here; its workflow runs with the node of the test pack in its place.
-NAMES = sorted(p.stem for p in WORKFLOWS.glob("*.json") if p.stem != "11_sam3_start")
+PAINTED_BY_HAND = "01_annotate_a_shot"
+NAMES = sorted(
+    p.stem for p in WORKFLOWS.glob("*.json") if p.stem not in ("11_sam3_start", PAINTED_BY_HAND)
+)
 SMALL = 96
 """Internal size for tests, to be done in seconds."""
 FEW_FRAMES = {"09_correct_a_matte": "50-70"}
@@ -23,7 +26,8 @@ FEW_FRAMES = {"09_correct_a_matte": "50-70"}
 
 
 # What the tests look at, by workflow: label and class of the node, output; the first of its class.
-SINKS = {
+SINKS: dict[str, tuple[tuple[str, str, int], ...]] = {
+    PAINTED_BY_HAND: (),
     "02_quick_start": (
         ("track", "XMemPPPropagate", 0),
         ("set", "XMemPPAddAnnotation", 0),
@@ -107,6 +111,12 @@ def shown_files(bed, result) -> list[Path]:
         for shown in result.outputs.values()
         for one in shown.get("images", ())
     ]
+
+
+def test_the_annotators_workflow_waits_for_paint_and_hands_on_what_is_painted(bed, ran):
+    result, _ = ran(PAINTED_BY_HAND)
+    assert not shown_files(bed, result)
+    assert any("xmempp_source" in shown for shown in result.outputs.values())
 
 
 @pytest.mark.parametrize("name", NAMES)

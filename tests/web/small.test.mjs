@@ -27,6 +27,10 @@ test("a request's prompt has what the node needs and nothing else", () => {
   assert.deepEqual(prompt["4:request"].inputs, { model: ["2", 0], frames: ["3", 0], project: "value", request: '{"action":"answer","frames":[3]}' });
 });
 
+test("to open a shot no network is loaded", () => {
+  assert.deepEqual(Object.keys(requestPrompt(GRAPH, "4", "", { action: "open" })).sort(), ["1", "3", "4:request"]);
+});
+
 test("without frames there is no prompt", () => {
   assert.equal(requestPrompt({ 4: { inputs: { model: ["2", 0] } } }, "4", "", { action: "open" }), null);
   assert.equal(requestPrompt({}, "4", "", { action: "open" }), null);

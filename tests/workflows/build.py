@@ -214,6 +214,40 @@ PREVIEW = (400, 360)
 EXPORT = (340, 520)
 
 
+def annotate_a_shot() -> Workflow:
+    w = Workflow()
+    w.note(
+        (-360, 0),
+        (320, 560),
+        """
+### Annotate a shot in one node
+
+1. **Open the shot**, then paint the bunny with the brush (**B**). **[** and **]** change its size.
+2. **2** makes the second object: paint the boulder.
+3. **Scrub.** After a moment each frame shows a preview of its masks, without a pass.
+   Where it is wrong, paint on it: that is a correction.
+4. **Propagate** makes the track of the whole shot; **Suggest frames** names those worth painting next.
+5. **Run** hands the track on to *Preview Track*.
+
+**?** shows all keys, **Large** the same view in the whole window.
+
+**Your own clip**: put *Load Video* in place of *Load Demo Shot*. Annotations that exist already: link
+them to the `annotations` input before you open the shot.
+""",
+    )
+    shot = w.add("XMemPPDemoShot", (0, 0), (300, 80))
+    model = w.add("XMemPPLoadModel", (0, 140), (300, 110))
+    annotator = w.add("XMemPPAnnotator", (COLUMN, 0), (900, 740), model=model[0], frames=shot[0])
+    w.add(
+        "XMemPPTrackPreview",
+        (COLUMN + 960, 0),
+        PREVIEW,
+        track=annotator[1],
+        frames=shot[0],
+    )
+    return w
+
+
 def quick_start() -> Workflow:
     w = Workflow()
     w.note(
@@ -841,6 +875,7 @@ SAM 3 gives objects no numbers: they become `object_id`, `object_id` + 1, ...
 
 
 WORKFLOWS = {
+    "01_annotate_a_shot": annotate_a_shot,
     "02_quick_start": quick_start,
     "03_xmem_loop": xmem_loop,
     "04_several_objects": several_objects,

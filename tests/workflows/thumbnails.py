@@ -53,6 +53,7 @@ def thumbnails(track: core.Track, source: core.FrameSource) -> dict[str, Tensor]
     four = [core.burn_in(shown(i), str(i), marked=i == 12) for i in (12, 39, 64, 110)]
     labels = np.array(core.PALETTE, np.uint8)[track.label_map(60).numpy()]
     return {
+        "01_annotate_a_shot": core.burn_in(shown(36), "36", marked=True),
         "02_quick_start": shown(60),
         "03_xmem_loop": torch.cat([torch.cat(four[:2], 1), torch.cat(four[2:], 1)], 0),
         "04_several_objects": _halves(matte(1), matte(2)),

@@ -74,8 +74,10 @@ class Desk {
   closeLarge() {
     const open = this.#dialog;
     this.#dialog = null;
-    open?.view.stop();
-    open?.dialog.remove();
+    if (!open) return;
+    open.view.stop();
+    open.dialog.remove();
+    this.focus?.();
   }
 
   /** The node is gone; the desk may be taken by the node that is made in its place. */
@@ -157,6 +159,7 @@ class Widget {
     this.listening = new AbortController();
     desk.studio.addEventListener("saved", () => this.#keep(), { signal: this.listening.signal });
     this.view.start();
+    desk.focus = () => this.view.timeline.focus();
   }
 
   #keep() {

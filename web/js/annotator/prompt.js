@@ -22,14 +22,14 @@ export function ancestors(output, inputs) {
  * @param output the API form of the whole graph (graphToPrompt)
  * @param nodeId execution id of the annotator, "8:4" inside a subgraph
  * @param project the widget's value
- * @param request { action, ... }
+ * @param request { action, ... }; a request to open loads no network
  * @returns the prompt, or null where the node is not in the graph's prompt or has no frames
  */
 export function requestPrompt(output, nodeId, project, request) {
   const node = output[nodeId];
   if (!node || !isLink(node.inputs.frames)) return null;
   const { model, frames, annotations, track } = node.inputs;
-  const links = { model, frames, annotations, track };
+  const links = { frames, annotations, track, ...(request.action === "open" ? {} : { model }) };
   const inputs = Object.fromEntries(Object.entries(links).filter(([, value]) => isLink(value)));
   const kept = [...ancestors(output, inputs)].map((id) => [id, output[id]]);
   const made = { class_type: "XMemPPAnnotatorRequest", inputs: { ...inputs, project, request: JSON.stringify(request) } };
