@@ -87,7 +87,7 @@ async function until(what, run, timeout = 60000) {
   return fail(`${what}: not within ${timeout / 1000} s; ${await state().catch(() => '')}; ${await live().catch(() => '')}`);
 }
 
-const saved = () => until('saved', async () => (await root().locator('.status span').last().textContent()) === 'saved', 20000);
+const saved = () => page.waitForTimeout(250).then(() => until('saved', async () => (await root().locator('.status span').last().textContent()) === 'saved', 20000));
 
 async function openShot() {
   await page.locator('.xmempp-annotator button.main').first().click();

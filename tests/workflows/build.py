@@ -226,13 +226,13 @@ def annotate_a_shot() -> Workflow:
 2. **2** makes the second object: paint the boulder.
 3. **Scrub.** After a moment each frame shows a preview of its masks, without a pass.
    Where it is wrong, paint on it: that is a correction.
-4. **Propagate** makes the track of the whole shot; **Suggest frames** names those worth painting next.
+4. **Propagate** makes the track of the whole shot; **Suggest frames** names those worth painting.
 5. **Run** hands the track on to *Preview Track*.
 
 **?** shows all keys, **Large** the same view in the whole window.
 
-**Your own clip**: put *Load Video* in place of *Load Demo Shot*. Annotations that exist already: link
-them to the `annotations` input before you open the shot.
+**Your own clip**: put *Load Video* in place of *Load Demo Shot*. Annotations that exist already:
+link them to the `annotations` input before you open the shot.
 """,
     )
     shot = w.add("XMemPPDemoShot", (0, 0), (300, 80))

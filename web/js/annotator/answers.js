@@ -27,13 +27,14 @@ export class Answers {
 
   /**
    * @param studio the studio
-   * @param host { start(request, value) => { promise, cancel(), isRunning }, isFree() }
+   * @param host { start(request, value) => { promise, cancel(), withdraw() }, isFree() }
    */
   constructor({ studio, server, codec, host }) {
     Object.assign(this, { studio, server, codec, host });
     this.asker = new Asker({
       submit: (frames) => this.#answer(frames),
-      cancel: () => this.#answerJob?.cancel(),
+      // One that runs takes a moment and is kept for its revision: to stop it would look like a failure.
+      cancel: () => this.#answerJob?.withdraw(),
       isNeeded: (frame) => this.isNeeded(frame),
       isFree: () => !this.#job && host.isFree(),
       count: () => studio.source?.count ?? 0,

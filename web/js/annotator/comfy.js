@@ -80,7 +80,8 @@ class Job {
     const heard = early.get(this.id) ?? [];
     early.delete(this.id);
     for (const [type, detail] of heard) this.hear(type, detail);
-    if (this.isCanceled) this.cancel();
+    if (this.isStopped) this.cancel();
+    else if (this.isCanceled) this.withdraw();
   }
 
   hear(type, detail) {
@@ -102,12 +103,16 @@ class Job {
 
   /** Takes it out of the queue, or stops it. */
   cancel() {
+    this.isStopped = true;
+    if (this.isRunning) api.interrupt(this.id);
+    else this.withdraw();
+  }
+
+  /** Takes it out of the queue while it waits there; one that runs is left to end. */
+  withdraw() {
+    if (this.isRunning) return;
     this.isCanceled = true;
     if (!jobs.has(this.id)) return;
-    if (this.isRunning) {
-      api.interrupt(this.id);
-      return;
-    }
     api.deleteItem("queue", this.id);
     jobs.delete(this.id);
     this.resolve(null);

@@ -22,12 +22,14 @@ export class Saver {
    */
   constructor({ server, encode, onSaved, onError }) {
     Object.assign(this, { server, encode, onSaved, onError, project: "", revision: "", origin: "" });
+    /** The project and revision that were stored last; the widget's value. */
+    this.last = null;
     this.stored = new Set();
   }
 
   /** The project and revision that are at the server; masks they name need not be sent. */
   start(project, revision, document) {
-    Object.assign(this, { project, revision, origin: "" });
+    Object.assign(this, { project, revision, origin: "", last: { project, revision } });
     this.stored = new Set(annotatedFrames(document).map((frame) => annotationAt(document, frame).mask?.hash));
   }
 
@@ -72,7 +74,8 @@ export class Saver {
     for (const frame of annotatedFrames(document)) await this.#storeMask(annotationAt(document, frame));
     const { project } = this;
     this.revision = await this.server.postRevision(project, toServer(document, source, this.revision));
-    this.onSaved({ project, revision: this.revision }, document);
+    this.last = { project, revision: this.revision };
+    this.onSaved(this.last, document);
   }
 
   async #storeMask({ mask, objects }) {

@@ -80,9 +80,8 @@ export class Studio extends EventTarget {
   // ---- the value of the widget
 
   get value() {
-    const { project, revision } = this.saver;
-    if (!project || !revision) return "";
-    return JSON.stringify({ project, revision, ...(this.adapted ? { adapted: true } : {}) });
+    const { last } = this.saver;
+    return last ? JSON.stringify({ ...last, ...(this.adapted ? { adapted: true } : {}) }) : "";
   }
 
   #saved({ revision }, document) {
@@ -373,6 +372,11 @@ export class Studio extends EventTarget {
     this.changed("saved");
   }
 
+  /** Whether the mask that was painted on this frame, if any, is here. */
+  get #hasMask() {
+    return said.annotationAt(this.document, this.frame)?.mask?.isLoaded ?? true;
+  }
+
   #maskWithout(id) {
     const annotation = said.annotationAt(this.document, this.frame);
     if (!annotation?.objects.includes(id)) return annotation?.mask ?? null;
@@ -382,7 +386,8 @@ export class Studio extends EventTarget {
   /** Says that the active object is not on this frame, or takes that back. */
   toggleAbsent() {
     const id = this.activeId;
-    if (!id || !this.source || !this.painting) return;
+    if (!id || !this.source) return;
+    if (!this.#hasMask) return this.tell("stillLoading");
     const { document, frame } = this;
     const mask = this.#maskWithout(id);
     if (said.isAbsent(document, frame, id)) this.commit(said.withoutSaying(document, frame, id, mask), "here");
@@ -392,7 +397,8 @@ export class Studio extends EventTarget {
   /** Nothing is said of the active object on this frame any more. */
   forget() {
     const { document, frame, activeId } = this;
-    if (!this.painting || !(said.says(document, frame, activeId) || said.isAbsent(document, frame, activeId))) return;
+    if (!this.#hasMask) return this.tell("stillLoading");
+    if (!(said.says(document, frame, activeId) || said.isAbsent(document, frame, activeId))) return;
     this.commit(said.withoutSaying(document, frame, activeId, this.#maskWithout(activeId)), "forget");
   }
 
@@ -407,7 +413,8 @@ export class Studio extends EventTarget {
   /** Takes the proposal, or else the shown result, as an annotation. */
   accept() {
     const { painting, proposal } = this;
-    if (!painting) return;
+    if (!this.source) return;
+    if (!painting) return this.tell("stillLoading");
     if (proposal) {
       const id = this.ensureObject();
       const current = this.painting;
