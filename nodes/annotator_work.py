@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import draw, host
+from . import host
 from .annotator_events import FinishedFrames
 from .annotator_job import Job, whole_range
 from .annotator_results import RESULTS, ShotResult
@@ -95,7 +95,7 @@ def _answer(
         for done, segmentation in enumerate(pass_.segment(missing), start=1):
             result.add(segmentation)
             told.done(segmentation.frame_index)
-            bar.step(done, picture=partial(draw.preview_of, segmentation, clip.frames))
+            bar.step(done)
     told.flush()
 
 
@@ -104,7 +104,7 @@ def _run(job: Job, model: LoadedModel, result: ShotResult, settings: Propagation
     from ..xmempp_core import propagate
 
     frames, source = range(result.frames[0], result.frames[1] + 1), job.linked.clip.frames
-    watched = WatchedPass(source, settings, len(frames))
+    watched = WatchedPass(source, settings, len(frames), preview=None)
     with host.working(WHEN_MEMORY_ENDS), model.shelf.reported(source, settings) as cache:
         start = partial(
             propagate,

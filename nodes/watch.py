@@ -26,12 +26,18 @@ class WatchedPass:
         source: the clip.
         settings: of the pass.
         frame_count: frames that the pass gives; None = all.
+        preview: draws the small picture of a result; None = none, where a view shows the results.
     """
 
     def __init__(
-        self, source: FrameSource, settings: PropagationSettings, frame_count: int | None = None
+        self,
+        source: FrameSource,
+        settings: PropagationSettings,
+        frame_count: int | None = None,
+        preview: Callable[[Segmentation, FrameSource], Image] | None = draw.preview_of,
     ) -> None:
         self._source = source
+        self._preview = preview
         self._count = len(source) if frame_count is None else frame_count
         self._remembered = 0
         self._ahead = self._count if settings.direction == "bidirectional" else 0
@@ -50,7 +56,7 @@ class WatchedPass:
         self._show(self._remembered)
         for done, segmentation in enumerate(segmentations, start=1):
             self._read = self._ahead
-            picture = partial(draw.preview_of, segmentation, self._source)
+            picture = self._preview and partial(self._preview, segmentation, self._source)
             self._show(self._remembered + self._ahead + done, picture)
             yield segmentation
 
