@@ -121,6 +121,13 @@ def test_a_frame_changed_in_place_is_normalized_again(architecture: str) -> None
     assert torch.equal(changed, network.encode(frame.clone()).key)
 
 
+def test_a_network_that_changed_its_type_makes_the_image_again() -> None:
+    network = tiny_network("xmem")
+    frame = torch.rand(3, 32, 48)
+    network.encode(frame)
+    assert network.bfloat16().encode(frame).f16.dtype == torch.bfloat16
+
+
 def test_the_frame_is_not_kept_alive() -> None:
     network = tiny_network("xmem")
     assert isinstance(network, XMem)

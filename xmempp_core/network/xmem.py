@@ -360,7 +360,8 @@ class XMem(nn.Module):
         """(B, 3, H', W') normalized, padded, in the weights' dtype; made once of the same frame."""
         version = 0 if frame.is_inference() else frame._version
         seen = self._seen
-        if seen and seen.frame() is frame and seen.version == version:
+        is_same = seen is not None and seen.frame() is frame and seen.version == version
+        if seen is not None and is_same and seen.image.dtype == self.dtype:
             return seen.image
         image = F.pad(normalize(frame), padding_of(*frame.shape[-2:]))
         image = image.to(self.dtype)[None] if frame.ndim == 3 else image.to(self.dtype)
