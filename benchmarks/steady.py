@@ -3,7 +3,7 @@
 python benchmarks/steady.py --data DATA [--data DATA] [--sequences NAME,NAME] [--annotated 5]
     [--film FILE.webp --crop LEFT,TOP,WIDTH,HEIGHT --show FIRST-LAST]
 
-The bundled model segments each sequence from evenly spread true masks; its results are then scored as
+The bundled model segments each sequence from evenly spread true masks; its results are scored as
 they come, steadied along motion, refined against the plate, and both. J&F up is good, dtSSD x100 of
 hard masks down is good; annotated frames do not count. The film shows a part of the first sequence:
 the outline of its masks before, and after two rounds of steadying.

@@ -494,7 +494,7 @@ def mattes_for_nuke() -> Workflow:
 2. **Look first**: set `preview_frame` to 60 and run: it shows the mattes of this frame and writes
    nothing.
 3. `preset` **aftereffects** and **resolve** write ProRes 4444 with alpha, **fusion** one OpenEXR
-   sequence with a layer for each object, **png** 16-bit gray.
+   sequence with a layer for each object, **cryptomatte** one of ids, **png** 16-bit gray.
 
 `steady` calms edges that boil, along the motion of the clip. `existing` version-up writes the next
 version on every run. Edge controls: **Show advanced**.
