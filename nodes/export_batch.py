@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from comfy_api.latest import io
 
 from . import files, sockets
-from .export import PRESETS
+from .export_inputs import PRESETS
 from .import_mattes import split_pattern
 from .storage import SAVED, WHERE
 
