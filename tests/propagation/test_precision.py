@@ -58,12 +58,23 @@ def test_what_is_faster_and_as_exact_is_taken() -> None:
     assert "at 480 pixels" in answer.reason
 
 
-@pytest.mark.parametrize("seconds", [0.19, 0.2, 0.4])
-def test_what_is_not_clearly_faster_is_not_taken(seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [(0.19, "is only 1.05 times as fast"), (0.25, "takes 1.25 times as long")],
+)
+def test_what_is_not_clearly_faster_is_not_taken(seconds: float, reason: str) -> None:
     answer = Machine({FLOAT32: 0.2, BFLOAT16: seconds}).answer()
     assert answer.dtype == FLOAT32
-    assert "times as long" in answer.reason
+    assert f"bfloat16 {reason} at 480 pixels" in answer.reason
     assert answer.is_final
+
+
+@pytest.mark.parametrize("seconds", [30.0, 39.0, 50.0])
+def test_tiny_pictures_alone_rule_out_only_what_is_hopeless(seconds: float) -> None:
+    assert not Machine({FLOAT32: 40.0, BFLOAT16: seconds}).answer().is_final
+    hopeless = Machine({FLOAT32: 40.0, BFLOAT16: 100.0}).answer()
+    assert hopeless.is_final
+    assert "takes 2.50 times as long" in hopeless.reason
 
 
 def test_what_shows_other_masks_is_not_taken() -> None:

@@ -42,6 +42,8 @@ GROWTH = 4
 BUDGET_SECONDS = 4.2
 LEAST_GAIN = 1.1
 """How many times as fast as float32 another type must be."""
+HOPELESS_GAIN = 0.5
+"""A type that is slower than so on small pictures is not tried on larger ones another time."""
 LEAST_IOU = 0.99
 """Least mean IoU of its label maps with those of float32."""
 
@@ -179,10 +181,11 @@ def _decided(
     for dtype in sorted(candidates, key=lambda one: trials[one].seconds):
         name, gain = name_of(dtype), plain.seconds / max(trials[dtype].seconds, 1e-9)
         iou = mean_iou(plain.labels, trials[dtype].labels)
-        if gain < LEAST_GAIN:
-            reasons.append(f"{name} takes {1 / gain:.2f} times as long")
+        if gain < (LEAST_GAIN if side >= LEAST_SIDE else HOPELESS_GAIN):
+            slower = f"{name} takes {1 / gain:.2f} times as long"
+            reasons.append(slower if gain < 1 else f"{name} is only {gain:.2f} times as fast")
         elif side < LEAST_SIDE:
-            reasons.append(f"there was no time to try {name} further")
+            reasons.append(f"there was no time to try {name} further than")
             is_final = False
         elif iou < LEAST_IOU:
             reasons.append(f"masks of {name} differ (IoU {iou:.3f})")
