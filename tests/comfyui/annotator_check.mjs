@@ -358,8 +358,9 @@ async function graphUndo() {
   const painted = await value();
   await page.evaluate((type) => {
     const node = app.graph._nodes.find((one) => one.type === type);
+    app.graph.beforeChange();
     node.pos = [node.pos[0] + 40, node.pos[1]];
-    app.extensionManager.workflow.activeWorkflow.changeTracker.checkState?.();
+    app.graph.afterChange();
   }, TYPE);
   await page.evaluate(() => app.extensionManager.workflow.activeWorkflow.changeTracker.undo());
   await page.waitForTimeout(2500);

@@ -165,8 +165,10 @@ class Widget {
   #keep() {
     this.#value = this.desk.studio.value;
     const { node } = this;
+    node.graph?.beforeChange?.(); // a step of graph undo of its own, so that the next one does not take it along
     node.properties ??= {};
     node.properties.xmempp_project = projectOf(this.#value); // found again where the widget's value is lost
+    node.graph?.afterChange?.();
     node.graph?.setDirtyCanvas?.(true, false);
   }
 
