@@ -168,7 +168,7 @@ def test_a_stopped_batch_goes_on_to_the_same_files(
     expected = {name: show.made(name) for name in ("sh010", "sh020", "sh030")}
     shutil.rmtree(show.results)
     monkeypatch.setattr(deliver, "CHECKPOINT_EVERY_FRAMES", 2)
-    right, calls = deliver._write_frame, []
+    right, calls = deliver.write_frame, []
 
     def dies(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -176,9 +176,9 @@ def test_a_stopped_batch_goes_on_to_the_same_files(
             raise KeyboardInterrupt
         return right(*arguments)
 
-    monkeypatch.setattr(deliver, "_write_frame", dies)
+    monkeypatch.setattr(deliver, "write_frame", dies)
     assert batch(show) in (1, 130)
-    monkeypatch.setattr(deliver, "_write_frame", lambda *a: (calls.append(a), right(*a))[1])
+    monkeypatch.setattr(deliver, "write_frame", lambda *a: (calls.append(a), right(*a))[1])
     calls.clear()
     assert batch(show, *(("--resume",) if is_resumed else ())) == 0
     assert (len(calls) < 12) == is_resumed

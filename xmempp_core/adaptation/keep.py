@@ -103,7 +103,8 @@ def adapt_into(
     network = adaptation.result({CONTENT: content})
     save_adapted(network, path)
     unfinished.unlink(missing_ok=True)
-    return network
+    # as every later run will read it, so that the notes in its results are the same too
+    return read_adapted(path, adaptation.network) or network
 
 
 def _save(path: Path, content: str, state: dict[str, Tensor]) -> None:

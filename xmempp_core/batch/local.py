@@ -85,7 +85,7 @@ class Tally:
         if plan.is_finished:
             state, note = "skipped", ""
         elif state == "done" and plan.name in unfinished:
-            state, note = "waiting", "its part is done; --join makes the results"
+            state, note = "part", "this call's part is done; batch --join makes the results"
         return ShotStatus(
             plan.name,
             state,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..atomic import write_bytes
 
-State = Literal["done", "skipped", "failed", "busy", "stopped", "waiting"]
+State = Literal["done", "skipped", "failed", "busy", "stopped", "waiting", "part"]
 
 IN_WORDS: dict[State, str] = {
     "done": "made by this call",
@@ -18,9 +18,10 @@ IN_WORDS: dict[State, str] = {
     "failed": "could not be made; its log says more",
     "busy": "is being made by another run",
     "stopped": "stopped, to be gone on with",
-    "waiting": "not begun, or parts of it are missing",
+    "waiting": "not begun",
+    "part": "the part that this call was to do is done",
 }
-_FINE = ("done", "skipped")
+_FINE = ("done", "skipped", "part")
 _HEADS = ("shot", "state", "frames", "seconds", "frames/s", "note")
 
 

@@ -21,6 +21,7 @@ from ..batch.networks import Networks
 from ..batch.path_maps import PathMap, load_path_map
 from ..batch.plans import ShotPlan, plan_batch
 from ..batch.precision import keep_precision, runtimes_of
+from ..batch.ranges import stages_of
 from ..batch.shards import Shard
 from ..batch.status import as_json, exit_code, table, write_status
 from ..batch.tasks import Stages, Task
@@ -57,6 +58,20 @@ def add_commands(commands: Any) -> None:
         "--overwrite",
         action="store_true",
         help="also write into output folders that hold files of others",
+    )
+    parser.add_argument(
+        "--split",
+        type=int,
+        metavar="FRAMES",
+        help="each shot in ranges of so many frames, for direction independent; --shard then "
+        "counts ranges over all shots",
+    )
+    step = parser.add_mutually_exclusive_group()
+    step.add_argument(
+        "--adapt-only", action="store_true", help="with --split: only adapt, before the ranges"
+    )
+    step.add_argument(
+        "--join", action="store_true", help="with --split: only join ranges that are there"
     )
     parser.add_argument(
         "--dry-run",
@@ -119,29 +134,62 @@ def run_batch(options: argparse.Namespace) -> int:
         only=[name.strip() for text in options.only for name in text.split(",")],
         overwrite=options.overwrite,
     )
-    plans = shard.of(plans) if shard else plans
+    work = chosen_work(options, plans, shard)
+    plans = [plan for plan in plans if plan.name in work or (plan.is_finished and not shard)]
     benches = [Bench(networks, runtime, options.resume) for runtime in runtimes]
     if options.dry_run:
         return _tell_plan(options, plans, benches[0], jobs)
     if options.dtype == "auto":
         keep_precision(manifest, runtimes[0])
-    return _run(options, plans, benches, jobs)
+    tally = Tally({plan.name: plan for plan in plans}, _teller(options))
+    return _run(options, tally, work, benches, jobs)
+
+
+def chosen_work(
+    options: argparse.Namespace, plans: list[ShotPlan], shard: Shard | None
+) -> dict[str, Stages]:
+    """The tasks that this call is to do, by shot.
+
+    Raises:
+        InputError: a shot cannot be split, or the arguments do not fit together.
+    """
+    if options.split is None:
+        if options.adapt_only or options.join:
+            raise InputError("--adapt-only and --join are steps of a split batch; add --split")
+        chosen = shard.of(plans) if shard else plans
+        return {plan.name: ((Task(plan.name),),) for plan in chosen if not plan.is_finished}
+    frames = _at_least_1("--split", options.split)
+    tasks = [
+        task for plan in plans for stage in stages_of(plan, frames) for task in stage
+    ]  # of finished shots too, so that a task has the same number in every call
+    if options.adapt_only or options.join:
+        kinds: tuple[str, ...] = ("adapt",) if options.adapt_only else ("join",)
+    else:
+        kinds = ("range",) if shard else ("adapt", "range", "join")
+    tasks = [task for task in tasks if task.kind in kinds]
+    finished = {plan.name for plan in plans if plan.is_finished}
+    tasks = [one for one in (shard.of(tasks) if shard else tasks) if one.shot not in finished]
+    return {
+        name: tuple(tuple(t for t in tasks if (t.shot, t.kind) == (name, kind)) for kind in kinds)
+        for name in dict.fromkeys(task.shot for task in tasks)
+    }
 
 
 def _run(
-    options: argparse.Namespace, plans: list[ShotPlan], benches: list[Bench], jobs: int
+    options: argparse.Namespace,
+    tally: Tally,
+    work: dict[str, Stages],
+    benches: list[Bench],
+    jobs: int,
 ) -> int:
-    tally = Tally({plan.name: plan for plan in plans}, _teller(options))
-    work: dict[str, Stages] = {
-        plan.name: ((Task(plan.name),),) for plan in plans if not plan.is_finished
-    }
     with ExitStack() as stack:
         stack.enter_context(told_in_logs_alone())
         progress = stack.enter_context(shown_progress("batch", quiet=options.quiet))
         should_stop = stack.enter_context(stop_request())
         run_here(work, tally, benches, jobs, progress=progress, should_stop=should_stop)
         was_stopped = should_stop()
-    statuses = tally.statuses()
+    has_part = {name for name, stages in work.items() if not _ends_whole(stages)}
+    statuses = tally.statuses(frozenset(has_part))
     if options.status:
         write_status(options.status, statuses)
     if options.json:
@@ -149,6 +197,11 @@ def _run(
     if not options.quiet:
         print(table(statuses), file=sys.stderr)
     return EXIT_INTERRUPTED if was_stopped else exit_code(statuses)
+
+
+def _ends_whole(stages: Stages) -> bool:
+    """Whether the results of a shot are whole once its tasks are done."""
+    return any(task.kind in ("shot", "join") for stage in stages for task in stage)
 
 
 def _tell_plan(options: argparse.Namespace, plans: list[ShotPlan], bench: Bench, jobs: int) -> int:

@@ -92,7 +92,7 @@ def deliver(
         InputError: the pass in the folder was made from other things.
     """
     _check_mattes(pass_, delivery)
-    identity = Identity.of(pass_, _choices(delivery))
+    identity = Identity.of(pass_, choices(delivery))
     with open_output(
         delivery.output, overwrite=delivery.overwrite, resume=delivery.resume
     ) as folder:
@@ -107,19 +107,19 @@ def deliver(
         pass_.keep_backward_in(folder.backward_results)
         identity = _load_unfinished(pass_, track, folder, identity)
         folder.begin(identity.facts)
-        watch = _Watch(pass_, delivery.output, progress, should_stop)
+        watch = Watch(pass_, delivery.output, progress, should_stop)
         for prepared in pass_.prepare():  # reads frames in an order of its own
             if preparing is not None:
                 preparing(*prepared)
             watch.check()
-        write_files = partial(_write_frame, delivery, track)
+        write_files = partial(write_frame, delivery, track)
         if _shows_in_order(pass_) and not delivery.steady_rounds:
             with _film(track, folder) as film:
                 _run(pass_, FrameWriter(track, folder, write_files, film), watch)
         else:
             _run(pass_, FrameWriter(track, folder, write_files), watch)
-            _write_film(pass_.source, track, delivery, folder, watch)
-        _finish(pass_.source, track, delivery, folder, watch)
+            write_film(pass_.source, track, delivery, folder, watch)
+        write_rest(pass_.source, track, delivery, folder, watch)
         folder.write_json(REPORT, report_of(track, identity.facts))
         folder.drop_unfinished()
         return track
@@ -141,7 +141,7 @@ def _check_mattes(pass_: Propagation, delivery: Delivery) -> None:
 
 
 @dataclass(frozen=True)
-class _Watch:
+class Watch:
     """Who is told how far a pass is, and may stop it."""
 
     pass_: Propagation
@@ -163,7 +163,7 @@ class _Watch:
             raise Interrupted(self.pass_.steps_done, self.pass_.step_count, self.output)
 
 
-def _run(pass_: Propagation, writer: FrameWriter, watch: _Watch) -> None:
+def _run(pass_: Propagation, writer: FrameWriter, watch: Watch) -> None:
     """Computes and writes all frames of a pass."""
     with closing(_written(pass_, writer)) as frames:
         for _ in frames:
@@ -217,7 +217,7 @@ def _frame_bytes(pass_: Propagation) -> int:
     return 4 * (3 * size.height * size.width + planes * internal.height * internal.width)
 
 
-def _write_frame(delivery: Delivery, track: Track, index: int, labels: Tensor) -> list[Path]:
+def write_frame(delivery: Delivery, track: Track, index: int, labels: Tensor) -> list[Path]:
     """Writes the files of one frame that need no other; returns them."""
     files = []
     if not delivery.steady_rounds:
@@ -248,8 +248,8 @@ def _film(track: Track, folder: OutputFolder) -> OverlayVideo:
     return OverlayVideo(folder.root / OVERLAY, track.frame_rate, colors=colors)
 
 
-def _write_film(
-    source: FrameSource, track: Track, delivery: Delivery, folder: OutputFolder, watch: _Watch
+def write_film(
+    source: FrameSource, track: Track, delivery: Delivery, folder: OutputFolder, watch: Watch
 ) -> None:
     """The film of a pass that is done, and the masks where they are steadied."""
     items = queue_items(12 * track.size.height * track.size.width)
@@ -262,8 +262,8 @@ def _write_film(
             film.add(ahead.take(index), labels)
 
 
-def _finish(
-    source: FrameSource, track: Track, delivery: Delivery, folder: OutputFolder, watch: _Watch
+def write_rest(
+    source: FrameSource, track: Track, delivery: Delivery, folder: OutputFolder, watch: Watch
 ) -> None:
     """Mattes and track."""
     if delivery.mattes is not None:
@@ -308,7 +308,7 @@ def _confidence(track: Track, frame_index: int) -> dict[str, float | None]:
 # ---- resume
 
 
-def _choices(delivery: Delivery) -> dict[str, str]:
+def choices(delivery: Delivery) -> dict[str, str]:
     """What is written beside masks and track, by name; in the words of older runs where they had
     the same choice."""
     mattes = "False" if delivery.mattes is None else str(delivery.mattes)
