@@ -1,6 +1,7 @@
 """Steadied and refined mattes against true masks, and a film of before and after.
 
 python benchmarks/steady.py --data DATA [--data DATA] [--sequences NAME,NAME] [--annotated 5]
+    [--looks "as it comes;steady 2"]
     [--film FILE.webp --crop LEFT,TOP,WIDTH,HEIGHT --show FIRST-LAST]
 
 The bundled model segments each sequence from evenly spread true masks; its results are scored as
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, type=Path)
     parser.add_argument("--sequences", default="")
     parser.add_argument("--annotated", type=int, default=5)
+    parser.add_argument("--looks", default=";".join(LOOKS), help="semicolons between")
     parser.add_argument("--film", type=Path)
     parser.add_argument("--crop", default="0,0,10000,10000")
     parser.add_argument("--show", default="0-40")
@@ -110,7 +112,8 @@ def main() -> None:
     for number, clip in enumerate(open_datasets(options.data, sequences=wanted)):
         annotated = spread(clip, options.annotated)
         track = segmented(clip, annotated)
-        maps = {name: list(label_maps(track, clip, look)) for name, look in LOOKS.items()}
+        looks = {name: LOOKS[name] for name in options.looks.split(";")}
+        maps = {name: list(label_maps(track, clip, look)) for name, look in looks.items()}
         result[clip.name] = {name: scored(clip, one, annotated) for name, one in maps.items()}
         print(json.dumps({clip.name: result[clip.name]}, indent=1), flush=True)
         if options.film and number == 0:
