@@ -110,7 +110,6 @@ const CSS = `
   .xmempp-annotator .panel { width: 138px; }
   .xmempp-annotator .wide { display: none; }
 }
-body:has(.xmempp-annotator:hover) .p-tooltip { display: none; }
 dialog.xmempp-large { width: min(1800px, 97vw); max-width: none; height: 95vh; max-height: none; padding: 0; border: 1px solid #555;
   border-radius: 8px; background: var(--comfy-menu-bg, #202020); overflow: hidden; }
 dialog.xmempp-large::backdrop { background: #000a; }
