@@ -179,7 +179,7 @@ async function lookAndPaint() {
   const document = await stored(await value());
   check(JSON.stringify(Object.entries(document.annotations).map(([frame, one]) => [frame, one.objects]))
     === '[["12",[1,2]],["60",[1,2]],["100",[1]]]', 'each frame says what was painted on it, and no more', document.annotations);
-  await until('the object not painted is answered', async () => /1 of 2 annotated, rest preview/.test(await state()));
+  await until('the object not painted is answered', async () => /1 of 2 annotated, rest preview/.test(await state()), PASS_MS);
   await screenshot('painted');
 }
 
@@ -187,7 +187,7 @@ async function answerAndCorrect() {
   await scrubTo(36);
   const started = Date.now();
   await until('another frame is answered without a pass',
-    async () => (await number()).startsWith('00036') && /^preview/.test(await state()));
+    async () => (await number()).startsWith('00036') && /^preview/.test(await state()), PASS_MS);
   note(`an answer was on the screen ${((Date.now() - started) / 1000).toFixed(2)} s after the press`);
   await page.waitForTimeout(600);
   await screenshot('answer');
@@ -215,7 +215,7 @@ async function passAndCancel() {
   await scrubTo(78);
   await key('o');
   await scrubTo(70);
-  await until('answered before the pass', async () => (await number()).startsWith('00070') && /preview/.test(await state()));
+  await until('answered before the pass', async () => (await number()).startsWith('00070') && /preview/.test(await state()), PASS_MS);
   await propagateRange();
   await until('the pass runs', async () => /Propagating: [1-9]/.test(await live()), PASS_MS);
   await screenshot('pass');
