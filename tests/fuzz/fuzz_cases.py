@@ -95,7 +95,8 @@ class Shot:
 
 def all_cases(shot: Shot, seed: int) -> list[Case]:
     """Every case, its files written."""
-    from fuzz_mattes import MAKERS  # it needs what is defined here
+    from fuzz_batch import MAKERS as OF_BATCHES  # they need what is defined here
+    from fuzz_mattes import MAKERS
 
     rng = random.Random(seed)
     makers = (
@@ -114,6 +115,7 @@ def all_cases(shot: Shot, seed: int) -> list[Case]:
         _trainings,
         _nodes,
         *MAKERS,
+        *OF_BATCHES,
     )
     return [case for make in makers for case in make(shot, rng)]
 

@@ -81,7 +81,8 @@ def _manifest(file: TomlFile, paths: PathMap) -> Manifest:
     if not shots and not reader.faults:
         reader.fault((), "names no shot; add [[shot]] with name, frames and annotations")
     _check_distinct(shots, file, reader)
-    return Manifest(file.path, root, tuple(shots), tuple(reader.faults))
+    legal = tuple(shot for shot in shots if _name_problem(shot.name) is None)
+    return Manifest(file.path, root, legal, tuple(reader.faults))
 
 
 def _check_version(file: TomlFile) -> None:
@@ -165,14 +166,22 @@ def _named(entry: ShotEntry, root: Path) -> ShotEntry:
     return replace(entry, output=entry.output or str(root / entry.name), exports=exports)
 
 
+def _name_problem(name: str) -> str | None:
+    """Why a shot cannot be called so, a clause."""
+    if problem := name_fault(name):
+        return problem
+    if name.startswith("."):
+        return "is hidden"
+    return "contains a comma, which parts names on the command line" if "," in name else None
+
+
 def _check_distinct(shots: list[ShotEntry], file: TomlFile, reader: EntryReader) -> None:
     """Names and folders that two shots would share, or that no file system takes."""
     seen: dict[str, ShotEntry] = {}
     for shot in shots:
-        problem = name_fault(shot.name) or ("is hidden" if shot.name.startswith(".") else None)
-        if problem or "," in shot.name:
-            why = problem or "contains a comma, which parts names on the command line"
-            reader.faults.append(Fault(file.path, shot.line, f"shot name {shot.name!r} {why}"))
+        if problem := _name_problem(shot.name):
+            text = f"shot name {shot.name[:60]!r} {problem}"
+            reader.faults.append(Fault(file.path, shot.line, text))
         others: tuple[tuple[str, str], ...] = (
             (f"name {shot.name}", shot.name.lower()),
             (f"output {shot.output}", f"/{str(Path(shot.output)).lower()}"),

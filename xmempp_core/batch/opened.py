@@ -20,6 +20,7 @@ from ..formats.frames.numbering import parse_range
 from ..formats.frames.open import open_frames
 from ..mattes.choices import matte_job
 from ..mattes.plan import MatteJob, MattePlan, check_no_plate, planned
+from ..paths import path_kind
 from ..propagation.annotated_shot import check_annotations
 from ..propagation.augment import parse_augmentations
 from ..settings import PropagationSettings
@@ -156,6 +157,7 @@ class _Opener:
         """Refuses an output that would lie over the frames or annotations."""
         entry = self._entry
         with self.telling("output"):
+            path_kind(Path(entry.output))  # a name that no file system takes
             inputs = {"frames": entry.frames, "annotations": entry.annotations}
             check_apart(entry.output, inputs, word="output")
 
