@@ -1,10 +1,9 @@
 """The tables and pictures of docs/adaptation.md, from what benchmarks/adaptation.py measured.
 
-    python benchmarks/adaptation_report.py --results FOLDER --data DAVIS [--page docs/adaptation.md]
+    python benchmarks/adaptation_report.py --results FOLDER [--page PAGE.md [--pictures SET]]
 
-Writes the tables between the marks in the page, and into images/ beside it the frames where
-adaptation gained and lost most. DAVIS may be named several times; the sequences' frames are read
-from where they are found.
+Writes the tables between the marks in the page, and into images/adaptation.jpg beside it the frames
+where adaptation gained and lost most, of the sequences of a data set whose pictures may be shown.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ import torch
 from PIL import Image
 from plain_errors import run_plainly
 
+from xmempp_core.errors import InputError
 from xmempp_core.evaluation.datasets import Clip, open_dataset
 from xmempp_core.evaluation.metrics import FrameScore, score_frames
 from xmempp_core.pictures.overlays import draw_overlay, to_uint8
@@ -36,7 +36,7 @@ RESULTS = {
     GIVEN: "bundled",
     FIRST: "round one",
     SECOND: "round two",
-    "chosen": "`auto`",
+    "chosen": "chosen",
     "steadied": "steadied",
 }
 CHOOSING = ("bmx-trees", "dance-twirl", "dog", "kite-surf", "scooter-black", "pumavos_chair")
@@ -75,16 +75,21 @@ def main() -> None:
     """Reads the results and fills the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, required=True, help="folder of the JSON files")
-    parser.add_argument("--data", type=Path, action="append", default=[], help="data sets")
+    parser.add_argument("--pictures", type=Path, help="data set whose frames are drawn")
+    parser.add_argument("--mode", default="auto", choices=("quick", "auto"))
     parser.add_argument("--page", type=Path, help="Markdown file with the marks of the tables")
     options = parser.parse_args()
-    measured = sorted(map(read, options.results.glob("*_auto.json")), key=lambda m: m.sequence)
+    files = options.results.glob(f"*_{options.mode}.json")
+    measured = sorted(map(read, files), key=lambda m: m.sequence)
+    if not measured:
+        raise InputError(f"{options.results} holds no results of {options.mode}; measure first")
     text = "\n".join([*means(measured), "", *by_sequence(measured), "", *times(measured)])
     print(text)
     if options.page:
         fill(options.page, text)
-        clips = {c.name: c for folder in options.data for c in open_dataset(folder)}
-        draw(measured, clips, options.page.parent / "images")
+        if options.pictures:
+            clips = {clip.name: clip for clip in open_dataset(options.pictures)}
+            draw(measured, clips, options.page.parent / "images" / "adaptation.jpg")
 
 
 def read(path: Path) -> Measured:
@@ -176,16 +181,19 @@ def fill(page: Path, text: str) -> None:
     page.write_text(pattern.sub(f"{BEGIN}\n\n{text}\n\n{END}", old), encoding="utf-8")
 
 
-def draw(measured: Sequence[Measured], clips: dict[str, Clip], folder: Path) -> None:
-    """The frames where adaptation gained and lost most, of the sequences with kept label maps."""
-    usable = [m for m in measured if m.sequence in clips and m.maps.exists() and m.count > 1]
-    by_gain = sorted(usable, key=lambda m: m.gain)
-    for name, chosen in (("best", by_gain[:-4:-1]), ("worst", by_gain[:3])):
-        tiles = [tile for m in chosen for tile in row(m, clips[m.sequence], name == "best")]
-        if tiles:
-            pictures, titles = zip(*tiles, strict=True)
-            sheet = contact_sheet(pictures, titles, columns=4)
-            Image.fromarray(sheet.numpy()).save(folder / f"adaptation_{name}.jpg", quality=85)
+def draw(measured: Sequence[Measured], clips: dict[str, Clip], path: Path) -> None:
+    """The frames where adaptation gained and lost most, a row each, with three annotated frames."""
+    shown = [m for m in measured if m.sequence in clips and m.maps.exists() and m.count == 3]
+    tiles = [
+        tile
+        for m in shown
+        for gained in (True, False)
+        for tile in row(m, clips[m.sequence], gained)
+    ]
+    if tiles:
+        pictures, titles = zip(*tiles, strict=True)
+        sheet = contact_sheet(pictures, titles, columns=4)
+        Image.fromarray(sheet.numpy()).save(path, quality=85)
 
 
 def row(m: Measured, clip: Clip, gained: bool) -> list[tuple[torch.Tensor, str]]:
