@@ -235,3 +235,23 @@ def test_a_request_that_does_not_fit_the_shot_is_refused() -> None:
     empty = Track(track.shot, AnnotationSet(), SETTINGS, INFO)
     with pytest.raises(InputError, match="the track holds no object"):
         select_candidates(network, shot, empty, CandidateRequest([0], 2))
+
+
+def test_before_there_is_a_track_whole_pictures_are_compared() -> None:
+    network, shot = tiny_network("xmem"), make_shot()
+    request = CandidateRequest([1, 5], 3)
+    chosen = select_candidates(network, shot, None, request, settings=SETTINGS)
+    features = [network.encode(to_planes(frame, network.device)) for frame in shot]
+    everywhere = torch.ones(len(shot), 1, *shot.size)
+    expected = select_from_features(
+        torch.stack([f.key for f in features]),
+        torch.stack([f.shrinkage for f in features]),
+        torch.stack([f.selection for f in features]),
+        everywhere,
+        request,
+    )
+    assert chosen.indices == expected.indices
+    assert chosen.scores == pytest.approx(expected.scores)
+    unsure = replace(request, method="uncertainty")
+    with pytest.raises(InputError, match="propagate first"):
+        select_candidates(network, shot, None, unsure, settings=SETTINGS)

@@ -112,11 +112,13 @@ def test_a_training_checkpoint_gives_its_network(tmp_path: Path) -> None:
     assert_equal_states(loaded, folded(network))
 
 
-def test_the_bundled_model_loads_by_name_and_says_its_license() -> None:
-    network = load_model("lite", CPU)
-    assert network.info.name == "lite"
-    assert network.info.path == BUNDLED["lite"]
-    assert network.info.license
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_loads_by_name_and_says_its_license(name: str) -> None:
+    network = load_model(name, CPU)
+    assert network.info.name == name
+    assert network.info.path == BUNDLED[name]
+    assert ("non-commercial" in network.info.license) == (name == "lite")
+    assert "NC" not in network.info.license or name == "lite"
     assert next(network.parameters()).dtype == torch.float32
 
 

@@ -123,9 +123,10 @@ def select_candidates(
         InputError: the request does not fit the shot, or the track is of another clip or has no
             object, or the cache belongs to something else; uncertainty is asked for without track.
     """
-    request.check(len(source))
     if track is not None:
         _check_track(track, source)
+    request.check(len(source))
+    if track is not None:
         _check_held(request.annotated, track)
         settings = track.settings
     minimum = request.minimum_pixels(math.prod(source.size))

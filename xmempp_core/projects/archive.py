@@ -116,8 +116,7 @@ def _read(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
         raise InputError(f"the file is no project archive: {name} is not in it") from error
     if facts.file_size > most_bytes:
         raise InputError(f"the project archive: {name} has {facts.file_size} bytes, too many")
-    with archive.open(facts) as file:
-        data = file.read(facts.file_size + 1)
+    data = archive.read(facts)
     if len(data) != facts.file_size:
         raise InputError(f"the project archive is damaged: {name} has another length")
     return data
