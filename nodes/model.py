@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BUNDLED = "lite (bundled)"
+DEFAULT = "lite (bundled)"
+BUNDLED = {DEFAULT: "lite", "lite-free (bundled, any use)": "lite-free"}
+"""Names of the bundled models by what the list shows."""
 DOWNLOAD = "download: "
 WORKING_BYTES_PER_PIXEL = 4000
 """Activations and memory bank per pixel of the internal size, generous for a few objects."""
@@ -114,9 +116,10 @@ class LoadModel(io.ComfyNode):
                 io.Combo.Input(
                     "model",
                     options=model_options(),
-                    default=BUNDLED,
-                    tooltip="The bundled small model, a file of models/xmem, or a file of the "
-                    "XMem v1.0 release that is downloaded into models/xmem on the first run.",
+                    default=DEFAULT,
+                    tooltip="A small bundled model (lite: non-commercial use only; lite-free: any "
+                    "use), a file of models/xmem, or a file of the XMem v1.0 release that is "
+                    "downloaded into models/xmem on the first run.",
                 ),
                 io.Combo.Input(
                     "precision",
@@ -164,11 +167,11 @@ class LoadModel(io.ComfyNode):
 
 def model_options() -> list[str]:
     """The choices of Load XMem++: bundled, files, downloads."""
-    return [BUNDLED, *host.model_files(), *(DOWNLOAD + m.name for m in download.MODELS)]
+    return [*BUNDLED, *host.model_files(), *(DOWNLOAD + m.name for m in download.MODELS)]
 
 
 def _listed_file(model: str) -> Path | None:
-    if model == BUNDLED:
+    if model in BUNDLED:
         return None
     if model in (DOWNLOAD + m.name for m in download.MODELS):
         return host.models_folder() / model.removeprefix(DOWNLOAD)
@@ -179,7 +182,7 @@ def _model_source(model: str) -> str | Path:
     """The bundled model's name, or the file, which is downloaded first where asked for."""
     path = _listed_file(model)
     if path is None:
-        return "lite"
+        return BUNDLED[model]
     if model.startswith(DOWNLOAD) and not path.is_file():
         return _download(next(m for m in download.MODELS if m.name == path.name))
     download.verify(path)

@@ -124,7 +124,12 @@ def add_setting_values(parser: argparse.ArgumentParser) -> None:
 
 def add_runtime_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that choose model, device and precision."""
-    parser.add_argument("--model", default="lite", metavar="lite|FILE", help="bundled or a file")
+    parser.add_argument(
+        "--model",
+        default="lite",
+        metavar="lite|lite-free|FILE",
+        help="bundled (lite: non-commercial; lite-free: any use) or a file; lite is the default",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument(
         "--dtype",

@@ -21,7 +21,8 @@ from .lite import XMemLite
 from .weights_file import State, read_weights, write_weights
 from .xmem import XMem
 
-BUNDLED = {"lite": Path(__file__).parents[1] / "weights" / "lite.safetensors"}
+_WEIGHTS = Path(__file__).parents[1] / "weights"
+BUNDLED = {name: _WEIGHTS / f"{name}.safetensors" for name in ("lite", "lite-free")}
 """Models that come with the package, by name."""
 NON_COMMERCIAL = "non-commercial (trained on DAVIS 2016, CC BY-NC)"
 BASE_HASH = "base_sha256"

@@ -32,7 +32,8 @@ def read_weights(path: Path) -> tuple[State, dict[str, str]]:
         FormatError: the file is missing, damaged, unsafe or of another kind.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise FormatError(path, f"not a model file; allowed are {', '.join(SUFFIXES)} and lite")
+        allowed = f"{', '.join(SUFFIXES)} and the bundled lite and lite-free"
+        raise FormatError(path, f"not a model file; allowed are {allowed}")
     if path_kind(path) == "nothing":
         raise FormatError(path, "there is no such model file; check the path")
     check_file(path)
