@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..batch.bench import Bench
 from ..batch.estimate import estimate
+from ..batch.job_template import JobChoice, job_template
 from ..batch.local import Tally, run_here
 from ..batch.logs import told_in_logs_alone
 from ..batch.manifest import load_manifest
@@ -72,6 +73,12 @@ def add_commands(commands: Any) -> None:
     )
     step.add_argument(
         "--join", action="store_true", help="with --split: only join ranges that are there"
+    )
+    step.add_argument(
+        "--template",
+        choices=("openjd",),
+        help="start nothing; write the job template of Open Job Description to standard output, "
+        "for farms; needs --dtype",
     )
     parser.add_argument(
         "--dry-run",
@@ -134,8 +141,10 @@ def run_batch(options: argparse.Namespace) -> int:
         only=[name.strip() for text in options.only for name in text.split(",")],
         overwrite=options.overwrite,
     )
-    work = chosen_work(options, plans, shard)
+    all_plans, work = plans, chosen_work(options, plans, shard)
     plans = [plan for plan in plans if plan.name in work or (plan.is_finished and not shard)]
+    if options.template:
+        return _write_template(options, all_plans)
     benches = [Bench(networks, runtime, options.resume) for runtime in runtimes]
     if options.dry_run:
         return _tell_plan(options, plans, benches[0], jobs)
@@ -214,6 +223,21 @@ def _tell_plan(options: argparse.Namespace, plans: list[ShotPlan], bench: Bench,
         print(json.dumps(content))
     if not options.quiet:
         print(plan_table(estimates, peak, jobs))
+    return 0
+
+
+def _write_template(options: argparse.Namespace, plans: list[ShotPlan]) -> int:
+    """Writes the job that would make these shots; nothing is started."""
+    if options.shard or options.dry_run:
+        raise InputError("--template starts nothing; leave --shard and --dry-run out")
+    choice = JobChoice(
+        f"xmempp {options.manifest.stem}"[:128],
+        options.dtype,
+        options.device,
+        options.threads or torch.get_num_threads(),
+        options.split,
+    )
+    print(json.dumps(job_template(plans, choice), indent=2))
     return 0
 
 
