@@ -1,11 +1,12 @@
 """Runs that are killed at random moments and resumed, against one that nobody disturbed.
 
-    python benchmarks/kill_resume.py [--moments 20] [--output FILE]
+    python benchmarks/kill_resume.py [--moments 20] [--directions forward,batch] [--output FILE]
 
-For each direction and each of kill -9, SIGINT and SIGTERM a small drawn shot is propagated, struck
-at a moment of its run and resumed, up to three times one after the other. All files have to be
-those of a run that nobody disturbed, and nothing may be left over. The state is saved every four
-frames. Each run is a process of its own, forked from one that has imported everything. Unix only.
+For each direction, and for a batch of six shots, and each of kill -9, SIGINT and SIGTERM a small
+drawn shot is made, struck at a moment of its run and resumed, up to three times one after the
+other. All files have to be those of a run that nobody disturbed, and nothing may be left over. The
+state is saved every four frames. Each run is a process of its own, forked from one that has
+imported everything. Unix only.
 """
 
 from __future__ import annotations
@@ -30,13 +31,16 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 from xmempp_core.annotations import AnnotationSet  # noqa: F401  imported before the forks
-from xmempp_core.cli import propagate  # noqa: F401
+from xmempp_core.cli import batch, propagate  # noqa: F401
 from xmempp_core.cli.main import main as command_line
 from xmempp_core.delivery import deliver
 
 SIGNALS = {"kill -9": signal.SIGKILL, "SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM}
 ANNOTATED = (6, 15)
 CHECKPOINT_EVERY_FRAMES = 4
+BATCH = "batch"
+BATCH_SHOTS, BATCH_FRAMES = 6, 15
+NOTES = {".batch", "logs"}
 # Small settings, so that the few frames go through long-term memory too.
 SETTINGS = (
     "internal_size=96",
@@ -71,7 +75,7 @@ def main() -> None:
     """Strikes all runs and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moments", type=int, default=20)
-    parser.add_argument("--directions", default="forward,bidirectional")
+    parser.add_argument("--directions", default="forward,bidirectional,batch")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, help="JSON file for the table")
@@ -174,11 +178,7 @@ def strike_one(
 
 def begin(root: Path, output: Path, direction: str) -> int:
     """Starts a run in a process of its own; returns its id."""
-    arguments = ["propagate", "--frames", str(root / "plates"), "--resume", "--quiet"]
-    arguments += ["--annotations", str(root / "annotations"), "--output", str(output)]
-    arguments += ["--device", "cpu", "--save-probabilities", "--mattes"]
-    for one in (*SETTINGS, f"direction={direction}"):
-        arguments += ["--set", one]
+    call = batch_call(root, output) if direction == BATCH else shot_call(root, output, direction)
     (root / "tmp").mkdir(exist_ok=True)
     run = os.fork()
     if run:
@@ -190,12 +190,37 @@ def begin(root: Path, output: Path, direction: str) -> int:
         os.dup2(log, 2)
         tempfile.tempdir = str(root / "tmp")
         deliver.CHECKPOINT_EVERY_FRAMES = CHECKPOINT_EVERY_FRAMES
-        code = command_line(arguments)
+        code = command_line(call)
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def shot_call(root: Path, output: Path, direction: str) -> list[str]:
+    """The command line of one shot."""
+    call = ["propagate", "--frames", str(root / "plates"), "--resume", "--quiet"]
+    call += ["--annotations", str(root / "annotations"), "--output", str(output)]
+    call += ["--device", "cpu", "--save-probabilities", "--mattes"]
+    for one in (*SETTINGS, f"direction={direction}"):
+        call += ["--set", one]
+    return call
+
+
+def batch_call(root: Path, output: Path) -> list[str]:
+    """The command line of six shots: the same frames from another one on."""
+    manifest = root / f"{output.name}.toml"
+    shots = "".join(
+        f'[[shot]]\nname = "shot_{n}"\nrange = "{n}-{n + BATCH_FRAMES}"\n'
+        for n in range(BATCH_SHOTS)
+    )
+    manifest.write_text(
+        f'output = "{output.name}"\n[defaults]\nframes = "plates"\nannotations = "annotations"\n'
+        f'probabilities = true\nexports = ["png"]\nsettings = {{{", ".join(SETTINGS)}}}\n{shots}',
+        encoding="utf-8",
+    )
+    return ["batch", str(manifest), "--resume", "--quiet", "--device", "cpu", "--dtype", "float32"]
 
 
 def ended(run: int) -> int:
@@ -204,21 +229,23 @@ def ended(run: int) -> int:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Content of all files by relative path, but for the lock file, which stays by design."""
+    """Content of all files by relative path, but for locks, logs and notes of a batch."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and path.name != ".lock" and not NOTES & {*path.relative_to(folder).parts}
     }
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether somebody still holds the folder."""
+    """Whether somebody still holds the folder or one in it."""
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            return False
+        for lock in [folder / ".lock", *folder.rglob(".lock")]:
+            with FileLock(lock, timeout=0):
+                pass
     except Timeout:
         return True
+    return False
 
 
 if __name__ == "__main__":
