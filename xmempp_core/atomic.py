@@ -75,10 +75,15 @@ def make_durable(paths: Iterable[Path]) -> None:
         _sync_folder(folder)
 
 
+def is_temporary(path: Path) -> bool:
+    """Whether a file has the name of one that is not whole."""
+    return bool(_TEMPORARY.fullmatch(path.name))
+
+
 def sweep_temporaries(folder: Path) -> None:
     """Removes what killed writers left in a folder; for the one who alone writes there."""
     for path in folder.glob(".*.tmp"):
-        if _TEMPORARY.fullmatch(path.name):
+        if is_temporary(path):
             with suppress(OSError):
                 path.unlink()
 

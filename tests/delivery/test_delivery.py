@@ -497,6 +497,23 @@ def test_what_killed_runs_left_half_written_goes(shot: ShotOnDisk, tmp_path: Pat
     assert set(kept) <= set(files)
 
 
+@pytest.mark.parametrize("resume", [True, False], ids=["resumed", "anew"])
+@pytest.mark.parametrize(
+    "left",
+    [".resume/.xmempp.0a1b2c3d.tmp", ".xmempp.0a1b2c3d.tmp", ".resume/state.safetensors"],
+    ids=["before the note", "before the adapted model", "of a finished run"],
+)
+def test_a_run_killed_before_it_had_begun_is_begun_by_the_next(
+    shot: ShotOnDisk, tmp_path: Path, left: str, resume: bool
+) -> None:
+    path = tmp_path / "out" / left
+    path.parent.mkdir(parents=True)
+    path.write_text("half")
+    assert len(Job(shot).deliver(tmp_path / "out", resume=resume)) == FRAMES
+    Job(shot).deliver(tmp_path / "whole")
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
+
+
 def test_a_state_counts_only_on_files_that_are_on_the_disk(
     shot: ShotOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..atomic import make_durable, sweep_temporaries, write_bytes
+from ..atomic import is_temporary, make_durable, sweep_temporaries, write_bytes
 from ..errors import FormatError, InputError
 from ..folder_lock import LOCK_NAME, holds_files, locked_folder
 from ..format_version import VERSION, check_format_version
@@ -150,8 +150,15 @@ class OutputFolder:
         """Forgets the unfinished pass."""
         shutil.rmtree(self.root / UNFINISHED, ignore_errors=True)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether an unfinished pass is noted; without the note nothing of it is kept yet."""
+        return (self.root / UNFINISHED / _IDENTITY).is_file()
+
     def sweep(self) -> None:
         """Removes what killed runs left half written; for the holder of the lock alone."""
+        if not self.has_begun:
+            self.drop_unfinished()
         sweep_temporaries(self.root)
         for name in _WRITTEN:
             for folder, _, _ in os.walk(self.root / name):
@@ -231,7 +238,8 @@ def check_apart(output: str | Path, inputs: Mapping[str, object], *, word: str) 
 def _check_vacant(output: OutputFolder, resume: bool) -> None:
     """Refuses a folder with files, unless they are of the run that is to be resumed."""
     holds_run = bool(output.unfinished_identity() or output.report)
-    if not _holds_files(output.root) or (resume and holds_run):
+    unbegun = () if output.has_begun else (UNFINISHED,)
+    if not _holds_files(output.root, *unbegun) or (resume and holds_run):
         return
     if resume:
         problem = "holds files, but no run to go on with; give another --output or --overwrite"
@@ -243,7 +251,9 @@ def _check_vacant(output: OutputFolder, resume: bool) -> None:
 
 
 def _holds_files(folder: Path, *but: str) -> bool:
-    return holds_files(folder, ADAPTED, f".{ADAPTED}.unfinished", *but)
+    """Whether a folder holds anything beside the named and what is no result yet."""
+    half_written = (path.name for path in folder.iterdir() if is_temporary(path))
+    return holds_files(folder, ADAPTED, f".{ADAPTED}.unfinished", *half_written, *but)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
