@@ -1,7 +1,10 @@
 // The view of "Annotate Shot" driven as an artist does, in one canvas mode of the stock frontend.
 //
-//   node annotator_check.mjs --url URL --out FOLDER --mode litegraph|vue [--language en|zh|ja]
+//   node annotator_check.mjs --url URL --out FOLDER --base FOLDER --mode litegraph|vue [--language en|zh|ja]
+//                            [--steps speed,long,...]
 //
+// "--base" is the server's base folder, with other.mp4 (40 frames of 640x360) in its folder input, and
+// long.mp4 for the step "long". The steps "speed" and "long" measure, and run only where they are named.
 // browser.py starts the server and calls this. Exit code 1 on a page error or a check that fails.
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
@@ -66,9 +69,9 @@ async function load(json) {
 
 const workflow = () => JSON.parse(fs.readFileSync(WORKFLOW, 'utf8'));
 
-/** The value of the first annotator's widget, read from the graph. */
+/** The value of the first annotator's widget, read from the graph that is shown. */
 const value = (nth = 0) => page.evaluate(([type, nth]) => {
-  const text = app.graph._nodes.filter((one) => one.type === type)[nth].widgets.find((one) => one.name === 'project').value;
+  const text = app.canvas.graph._nodes.filter((one) => one.type === type)[nth].widgets.find((one) => one.name === 'project').value;
   return text ? JSON.parse(text) : null;
 }, [TYPE, nth]);
 
@@ -406,9 +409,364 @@ async function blocked() {
   check(node.model === 'lite (bundled)', 'with the JS blocked other nodes keep their values', node);
 }
 
-const STEPS = { lookAndPaint, answerAndCorrect, passAndCancel, absence, undoEverything, wheels, largeView, reload, copyPaste, graphUndo, fiveByTwo, blocked };
+// ---- what the desk shows of one project, wherever it is opened
+
+const annotationsOf = async (nth = 0) => (await stored(await value(nth))).annotations;
+const messages = async () => (await root().locator('.messages').textContent()).trim();
+const choose = async (menu, entry) => {
+  await button(menu).click();
+  await root().getByRole('button', { name: entry, exact: true }).last().click();
+};
+
+/** The workflow with a film of the folder input in place of the demo. */
+async function loadFilm(name, project = '') {
+  await load(workflow());
+  await page.evaluate(([type, name, project]) => {
+    const node = app.graph._nodes.find((one) => one.type === type);
+    const film = window.LiteGraph.createNode('LoadVideo');
+    film.pos = [node.pos[0] - 400, node.pos[1] + 500];
+    app.graph.add(film);
+    film.widgets.find((one) => one.name === 'file').value = name;
+    film.connect(0, node, node.inputs.findIndex((one) => one.name === 'frames'));
+    if (project) node.widgets.find((one) => one.name === 'project').value = project;
+  }, [TYPE, name, project]);
+  await page.waitForTimeout(500);
+}
+
+/** The tooltip of the node's input does not lie over the picture. */
+async function tooltip() {
+  await load(workflow());
+  await openShot();
+  await page.mouse.move(20, 20);
+  await page.mouse.move(...await place(0.4, 0.4), { steps: 5 });
+  await page.waitForTimeout(1800);
+  const shown = await page.evaluate(() => [...document.querySelectorAll('[role=tooltip], .p-tooltip')]
+    .filter((one) => one.checkVisibility()).map((one) => one.textContent));
+  check(shown.length === 0, 'no tooltip of the input lies over the picture', shown);
+}
+
+async function smartSelect() {
+  await scrubTo(12);
+  await key('s');
+  await stroke([0.27, 0.5], [0.3, 0.55]);
+  await until('a stroke gives a proposal', async () => /Enter/.test(await root().locator('.badge.hint').textContent()) && /proposal/.test(await live()));
+  await screenshot('proposal');
+  await key('Enter');
+  await saved();
+  const said = (await annotationsOf())['12'];
+  check(said?.objects.length === 1, 'Enter takes the proposal as an annotation', said);
+  await key('b');
+}
+
+async function rangeByButton() {
+  await button('Not here, over a range').click();
+  const box = await root().locator('.timeline canvas').boundingBox();
+  const at = (frame) => [box.x + ((frame + 0.5) * box.width) / 132, box.y + box.height / 2];
+  await page.mouse.move(...at(90));
+  await page.mouse.down();
+  await page.mouse.move(...at(80), { steps: 6 });
+  await page.mouse.up();
+  await saved();
+  const { absent_ranges: ranges } = await stored(await value());
+  check(JSON.stringify(ranges.map(({ first, last }) => [first, last])) === '[[80,90]]',
+    'the button and a drag backward say "not here" over a range', ranges);
+  await page.keyboard.press('Control+z');
+  await saved();
+}
+
+async function suggestions() {
+  await choose('Suggest frames', 'Frames unlike those annotated');
+  await until('frames are suggested', async () => /3 frame\(s\) suggested/.test(await live()), PASS_MS);
+  const before = await number();
+  await key('n');
+  await until('N goes to a suggested frame', async () => before !== await number());
+  await button('Suggest frames').click();
+  const reasons = await root().locator('.menu .list:not([hidden])').textContent();
+  check((reasons.match(/unlike/g) ?? []).length >= 3, 'each suggestion says why', reasons);
+  await screenshot('suggested');
+  await page.keyboard.press('Escape');
+}
+
+async function saveFolder() {
+  await button('Save').click();
+  const list = root().locator('.menu .list:not([hidden])');
+  await list.locator('input').fill('by hand');
+  await list.getByRole('button', { name: 'Save', exact: true }).click();
+  await until('the folder is saved', async () => /Saved in/.test(await messages()));
+  const folder = path.join(options.base, 'output', 'by hand');
+  const held = fs.existsSync(folder) ? fs.readdirSync(folder, { recursive: true }).map(String) : [];
+  check(held.some((one) => one.endsWith('.png')), 'masks lie in the saved folder', [await messages(), held]);
+  await root().locator('.messages').getByRole('button', { name: 'Close', exact: true }).first().click();
+}
+
+async function zip() {
+  const before = await annotationsOf();
+  const [download] = await Promise.all([page.waitForEvent('download'), choose('Project', 'Save the project as one file')]);
+  const file = path.join(options.out, `project.${options.mode}.zip`);
+  await download.saveAs(file);
+  const old = (await value()).project;
+  await load(workflow());
+  await openShot();
+  await button('Project').click();
+  await root().locator('input[type=file]').setInputFiles(file);
+  await until('a project file is open', async () => !!(await value())?.project);
+  await page.waitForTimeout(500);
+  check(JSON.stringify(await annotationsOf()) === JSON.stringify(before), 'the project file has all annotations', await annotationsOf());
+  note(`the project came ${(await value()).project === old ? 'with the same' : 'with a new'} name`);
+  await scrubTo(12);
+  await until('the masks of the project file are shown', async () => /annotated/.test(await state()));
+  fs.writeFileSync(file, 'no zip');
+  await button('Project').click();
+  await root().locator('input[type=file]').setInputFiles(file);
+  await until('a damaged project file is said', async () => (await messages()).length > 0);
+  note(`damaged file: ${await messages()}`);
+  check(JSON.stringify(await annotationsOf()) === JSON.stringify(before), 'a damaged project file changes nothing');
+  fs.rmSync(file);
+}
+
+/** Whatever is pressed with the mouse, Ctrl+Z stays with the paint. */
+async function keyboardStays() {
+  const isOurs = () => page.evaluate(() => document.activeElement.matches('.xmempp-annotator .timeline input'));
+  await root().locator('.objects .name').first().click();
+  check(await isOurs(), 'after a press on an object the view has the keyboard');
+  await button('Delete').click();
+  check(!await isOurs(), 'a question has the keyboard');
+  await button('Keep').click();
+  check(await isOurs(), 'after a question the view has the keyboard');
+  await choose('What to propagate', 'Whole shot');
+  check(await isOurs(), 'after a choice the view has the keyboard');
+  await button('Cancel').click();
+  await until('the pass is canceled', async () => /Canceled/.test(await live()), 20000);
+}
+
+/** The same project in two tabs: each stroke of both is kept as a revision. */
+async function twoTabs() {
+  const first = page;
+  const json = await page.evaluate(() => app.graph.serialize());
+  const before = await value();
+  await openPage();
+  const second = page;
+  await load(json);
+  await until('the second tab opens the shot by itself', () => page.evaluate(() => document.querySelector('.xmempp-annotator .cover').hidden));
+  await scrubTo(30);
+  await stroke(...BUNNY[12]);
+  await saved();
+  const there = await value();
+  page = first;
+  await page.bringToFront();
+  await scrubTo(50);
+  await page.waitForTimeout(1000);
+  await stroke(...BUNNY[60]);
+  await saved();
+  const here = await value();
+  const both = [await stored(there), await stored(here)].map(({ annotations }) => ['30', '50'].map((frame) => frame in annotations));
+  check(JSON.stringify(both) === '[[true,false],[false,true]]', 'two tabs do not write over each other', both);
+  const { revisions } = await (await page.request.get(`${options.url}/xmempp/annotator/projects/${before.project}/revisions`)).json();
+  const named = revisions.map((one) => one.revision);
+  check([there, here].every((one) => one.project !== before.project || named.includes(one.revision)), 'both are in the list of revisions', named);
+  page = second;
+  await page.close();
+  page = first;
+}
+
+/** A clip of another size and length under the same project. */
+async function anotherClip() {
+  const kept = await value();
+  const before = await annotationsOf();
+  await loadFilm('other.mp4', JSON.stringify(kept));
+  await page.waitForTimeout(500);
+  await page.locator('.xmempp-annotator button.main').first().click({ timeout: 5000 }).catch(() => {});
+  await until('another clip is said on the node', async () => /another clip|other clip/i.test(await messages()));
+  note(`another clip: ${await messages()}`);
+  await screenshot('another_clip');
+  check(JSON.stringify(await value()) === JSON.stringify(kept), 'another clip changes nothing by itself', await value());
+  await scrubTo(12, 40);
+  await until('masks within the clip are shown', async () => /annotated/.test(await state()));
+  await key('1');
+  await stroke([0.5, 0.85], [0.55, 0.86]);
+  await saved();
+  const after = await annotationsOf();
+  check(Object.keys(before).every((frame) => frame in after), 'what lies beyond the clip is kept', [Object.keys(before), Object.keys(after)]);
+  await scrubTo(20, 40);
+  await until('another clip is answered', async () => /preview/.test(await state()), PASS_MS);
+}
+
+async function missingMask() {
+  await load(workflow());
+  await openShot();
+  await scrubTo(12);
+  await stroke(...BUNNY[12]);
+  await scrubTo(60);
+  await stroke(...BUNNY[60]);
+  await saved();
+  const kept = await value();
+  const { mask } = (await annotationsOf())['12'];
+  const folder = path.join(options.base, 'input', 'xmempp', kept.project);
+  const found = fs.readdirSync(folder, { recursive: true }).map(String).find((one) => one.includes(mask));
+  fs.renameSync(path.join(folder, found), path.join(options.out, `${mask}.${options.mode}`));
+  const json = await page.evaluate(() => app.graph.serialize());
+  await page.reload();
+  await ready();
+  await load(json);
+  await until('the shot opens without the mask', () => page.evaluate(() => document.querySelector('.xmempp-annotator .cover').hidden));
+  await scrubTo(60);
+  await until('the masks that are there are shown', async () => /annotated/.test(await state()));
+  await scrubTo(12);
+  await until('a missing mask is said on the node', async () => /mask/i.test(await messages()));
+  note(`missing mask: ${await messages()}`);
+  await screenshot('missing_mask');
+  check(JSON.stringify(await value()) === JSON.stringify(kept), 'a missing mask changes nothing by itself');
+  fs.copyFileSync(path.join(options.out, `${mask}.${options.mode}`), path.join(folder, found));
+  fs.rmSync(path.join(options.out, `${mask}.${options.mode}`));
+  await scrubTo(60);
+  await scrubTo(12);
+  await until('the mask is shown when it is back', async () => /^annotated/.test(await state()));
+}
+
+async function subgraph() {
+  await load(workflow());
+  await page.evaluate((type) => {
+    const node = app.graph._nodes.find((one) => one.type === type);
+    const { subgraph, node: outer } = app.graph.convertToSubgraph(new Set([node]));
+    app.canvas.openSubgraph(subgraph, outer);
+  }, TYPE);
+  await page.waitForTimeout(1000);
+  await page.evaluate((type) => {
+    const node = app.canvas.graph._nodes.find((one) => one.type === type);
+    app.canvas.ds.scale = 1;
+    app.canvas.ds.offset = [140 - node.pos[0], 110 - node.pos[1]];
+    app.canvas.setDirty(true, true);
+  }, TYPE);
+  await page.waitForTimeout(800);
+  await openShot();
+  await scrubTo(12);
+  await stroke(...BUNNY[12]);
+  await saved();
+  check(!!(await value())?.project, 'paint inside a subgraph reaches its value');
+  await scrubTo(16);
+  await until('a frame is answered inside a subgraph', async () => /preview/.test(await state()), PASS_MS);
+  await screenshot('subgraph');
+}
+
+async function adaptToShot() {
+  await load(workflow());
+  await openShot();
+  await scrubTo(12);
+  await stroke(...BUNNY[12]);
+  await saved();
+  await root().getByRole('switch', { name: 'Adapt to this shot' }).click();
+  await until('the model is adapted', async () => /adapted to this shot/.test(await live()), 3 * PASS_MS);
+  check((await value()).adapted === true, 'the value says that the adapted model is used');
+  await scrubTo(20);
+  await until('the adapted model answers', async () => /preview/.test(await state()), PASS_MS);
+  await screenshot('adapted');
+}
+
+// ---- measurements
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** Milliseconds from the press on the timeline until the state and number say that the frame is answered. */
+async function answerMs(frame) {
+  const digits = String(frame).padStart(5, '0');
+  const measured = page.evaluate((digits) => new Promise((resolve) => {
+    const view = document.querySelector('.xmempp-annotator');
+    view.querySelector('.timeline canvas').addEventListener('pointerdown', () => {
+      const started = performance.now();
+      const look = () => {
+        const isThere = view.querySelector('.badge.number').textContent.startsWith(digits)
+          && /preview/.test(view.querySelector('.badge.state').textContent)
+          && !/waits|asking/.test(view.querySelector('.badge.state').textContent);
+        if (isThere) resolve(performance.now() - started);
+        else requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);
+    }, { once: true, capture: true });
+  }), digits);
+  await scrubTo(frame);
+  return measured;
+}
+
+async function speed() {
+  await load(workflow());
+  await openShot();
+  for (const frame of [12, 60]) {
+    await scrubTo(frame);
+    await stroke(...BUNNY[60]);
+  }
+  await saved();
+  const frames = [90, 93, 96, 99, 102, 105, 108, 111, 114, 117];
+  const first = [];
+  for (const frame of frames) first.push(await answerMs(frame));
+  await scrubTo(12);
+  await stroke([0.2, 0.6], [0.22, 0.62]);
+  await saved();
+  await page.waitForTimeout(500);
+  await until('the neighbors are answered', async () => !/asking/.test(await state()), PASS_MS);
+  await page.waitForTimeout(15000);
+  const again = [];
+  for (const frame of frames) again.push(await answerMs(frame));
+  const words = (values) => `${Math.round(median(values))} ms (${values.map(Math.round).join(', ')})`;
+  note(`from the press to the mask, frames not seen before: median ${words(first)}`);
+  note(`from the press to the mask, features kept: median ${words(again)}`);
+}
+
+async function long() {
+  const memory = () => page.evaluate(() => Math.round((performance.memory?.usedJSHeapSize ?? 0) / 1e6));
+  const resident = () => {
+    const sum = (name) => fs.readdirSync('/proc').filter((one) => /^\d+$/.test(one)).reduce((total, id) => {
+      try {
+        if (!fs.readFileSync(`/proc/${id}/cmdline`, 'utf8').includes(name)) return total;
+        return total + Number(/Pss:\s+(\d+)/.exec(fs.readFileSync(`/proc/${id}/smaps_rollup`, 'utf8'))[1]) / 1e3;
+      } catch {
+        return total;
+      }
+    }, 0);
+    return { server_mb: Math.round(sum(options.base)), browser_mb: Math.round(sum('--type=') + sum('playwright_chromiumdev')) };
+  };
+  await loadFilm('long.mp4');
+  const started = Date.now();
+  await openShot();
+  note(`2,000 frames of 1080p open: ${((Date.now() - started) / 1000).toFixed(2)} s until the first frame; ${JSON.stringify(resident())}`);
+  const play = async () => {
+    const box = await root().locator('.timeline canvas').boundingBox();
+    const measured = page.evaluate(() => new Promise((resolve) => {
+      const canvas = document.querySelector('.xmempp-annotator .stage canvas');
+      const pen = canvas.getContext('2d');
+      let [shown, last] = [0, ''];
+      const end = performance.now() + 10000;
+      const look = () => {
+        const row = pen.getImageData(0, Math.round(canvas.height / 2), canvas.width, 1).data;
+        let sum = 0;
+        for (let i = 0; i < row.length; i += 7) sum = (sum * 31 + row[i]) % 1000003;
+        if (sum !== last) shown += 1;
+        last = sum;
+        if (performance.now() < end) requestAnimationFrame(look);
+        else resolve(shown / 10);
+      };
+      look();
+    }));
+    await page.mouse.move(box.x + 2, box.y + box.height / 2);
+    await page.mouse.down();
+    const end = Date.now() + 10000;
+    for (let step = 0; Date.now() < end; step++) {
+      await page.mouse.move(box.x + 2 + (step * 1.5) % (box.width - 4), box.y + box.height / 2);
+      await page.waitForTimeout(25);
+    }
+    await page.mouse.up();
+    return measured;
+  };
+  note(`scrubbing before it is read through: ${(await play()).toFixed(1)} pictures a second; ${JSON.stringify(resident())}`);
+  await page.waitForTimeout(Number(options.wait ?? 120) * 1000);
+  note(`scrubbing after it is read through: ${(await play()).toFixed(1)} pictures a second; ${JSON.stringify(resident())}; JS heap ${await memory()} MB`);
+  await screenshot('long');
+}
+
+const MEASURED = { speed, long };
+const STEPS = { lookAndPaint, answerAndCorrect, passAndCancel, absence, undoEverything, wheels, largeView, reload, copyPaste, graphUndo,
+  tooltip, smartSelect, rangeByButton, keyboardStays, suggestions, saveFolder, twoTabs, zip, anotherClip, missingMask, subgraph, fiveByTwo, adaptToShot, blocked };
 await openPage();
-for (const [name, run] of Object.entries(STEPS)) {
+for (const [name, run] of Object.entries(options.steps ? { ...STEPS, ...MEASURED } : STEPS)) {
   if (options.steps && !options.steps.split(',').includes(name)) continue;
   try {
     await run();

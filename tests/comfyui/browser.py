@@ -3,6 +3,7 @@
 
     browser.py [--out FOLDER] [--mode litegraph|vue] [--frontend FOLDER] [workflow names ...]
     browser.py --annotator [...]      the view of Annotate Shot alone
+    browser.py --annotator --steps speed,long   its speed, and a clip of 2,000 frames in 1080p
 
 "--frontend" takes the folder `static` of another comfyui-frontend-package than the installed one.
 Needs node, Chromium, and playwright-core, which is fetched from npm into the cache folder. Starts a
@@ -12,6 +13,7 @@ server of its own on a free port, in a folder of its own.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import socket
 import subprocess
@@ -21,6 +23,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 from bed import PACK, TEST_PACK
@@ -30,6 +33,7 @@ SCRIPT = Path(__file__).parent / "browser_check.mjs"
 ANNOTATOR = Path(__file__).parent / "annotator_check.mjs"
 PLAYWRIGHT = cache_folder().parent / "browser"
 START_SECONDS = 180
+DEMO = PACK / "xmempp_core" / "assets" / "demo" / "bigbuckbunny.mp4"
 
 
 @contextmanager
@@ -91,11 +95,39 @@ def check(address: str, out: Path, mode: str, workflows: list[Path], size: int) 
     return done.returncode == 0
 
 
-def check_annotator(address: str, out: Path, mode: str) -> bool:
-    """Whether the view of Annotate Shot passes in one canvas mode."""
+def check_annotator(address: str, base: Path, out: Path, mode: str, steps: str | None) -> bool:
+    """Whether the view of Annotate Shot passes in one canvas mode.
+
+    Args:
+        base: the server's base folder.
+        steps: names of those that are run, with commas; None = all but the measurements.
+    """
     environment = {**os.environ, "NODE_PATH": str(PLAYWRIGHT / "node_modules")}
     command = ["node", str(ANNOTATOR), "--url", address, "--out", str(out), "--mode", mode]
+    command += ["--base", str(base)]
+    if steps is not None:
+        command += ["--steps", steps]
+    make_film(base / "input" / "other.mp4", (640, 360), 40)
+    if "long" in (steps or "").split(","):
+        make_film(base / "input" / "long.mp4", (1920, 1080), 2000)
     return subprocess.run(command, env=environment, check=False).returncode == 0
+
+
+def make_film(path: Path, size: tuple[int, int], frame_count: int) -> None:
+    """The demo film to and fro at another size (width, height) and length."""
+    import av
+
+    with av.open(str(DEMO)) as source:
+        pictures = [f.reformat(*size, "yuv420p") for f in source.decode(source.streams.video[0])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for index, picture in enumerate(itertools.islice(to_and_fro, frame_count)):
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            film.mux(stream.encode(picture))
+        film.mux(stream.encode(None))
 
 
 def main() -> int:
@@ -106,6 +138,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=96, help="internal size of the passes")
     parser.add_argument("--frontend", type=Path, help="another frontend's folder static")
     parser.add_argument("--annotator", action="store_true", help="the view of Annotate Shot alone")
+    parser.add_argument("--steps", help="steps of the view alone, with commas")
     arguments = parser.parse_args()
     workflows = sorted((PACK / "workflows").glob("*.json"))
     if arguments.names:
@@ -119,7 +152,7 @@ def main() -> int:
             tempfile.TemporaryDirectory() as base,
             server(Path(base), arguments.frontend) as address,
         ):
-            passed = check_annotator(address, arguments.out, mode)
+            passed = check_annotator(address, Path(base), arguments.out, mode, arguments.steps)
             if not arguments.annotator:
                 passed &= check(address, arguments.out, mode, workflows, arguments.size)
             if not passed:

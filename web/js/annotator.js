@@ -120,7 +120,19 @@ class Widget {
   start() {
     addStyle();
     this.#take();
+    this.#keepQuiet();
     requestAnimationFrame(() => requestAnimationFrame(() => this.#takePlace()));
+  }
+
+  /**
+   * With Vue nodes the tooltip of the input hangs on the element around ours and would lie over the picture;
+   * its buttons have tooltips of their own. The text stays where inputs are listed.
+   */
+  #keepQuiet() {
+    this.quiet?.abort();
+    this.quiet = new AbortController();
+    const stop = (event) => { if (event.target === this.root.parentElement) event.stopImmediatePropagation(); };
+    document.addEventListener("mouseenter", stop, { capture: true, signal: this.quiet.signal });
   }
 
   /** A desk for the value: the one that a removed node with the same project has left, or a new one. */
@@ -181,6 +193,7 @@ class Widget {
 
   stop() {
     this.#giveUp();
+    this.quiet?.abort();
     const old = { root: this.root, id: String(this.node.id) };
     retired.add(old);
     setTimeout(() => retired.delete(old), RETIRED_MS);

@@ -98,7 +98,9 @@ export class ObjectsPanel {
     };
     const keys = (event) => {
       if (event.key === "Escape") field.value = name;
-      if (event.key === "Enter" || event.key === "Escape") keep();
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      keep();
+      this.#handBack();
     };
     const field = el("input", { type: "text", value: name, maxLength: 200, aria: { label: this.t("rename") }, on: { blur: keep, keydown: keys } });
     return field;
@@ -127,7 +129,14 @@ export class ObjectsPanel {
   }
 
   #close() {
+    const hadKeyboard = this.question.contains(window.document.activeElement);
     this.#asking = 0;
     this.question.hidden = true;
+    if (hadKeyboard) this.#handBack();
+  }
+
+  /** Asks for another place for the keyboard: what had it goes. */
+  #handBack() {
+    this.list.dispatchEvent(new Event("handback", { bubbles: true }));
   }
 }

@@ -71,8 +71,11 @@ export class Menu {
     if (!this.list.hidden) this.list.replaceChildren(...this.fill(this));
   }
 
+  /** Closes; where the list had the keyboard, "handback" asks for another place for it. */
   close() {
+    const hadKeyboard = this.list.contains(document.activeElement);
     this.list.hidden = true;
+    if (hadKeyboard) this.root.dispatchEvent(new Event("handback", { bubbles: true }));
     this.button.setAttribute("aria-expanded", "false");
   }
 

@@ -55,6 +55,7 @@ export class View {
     this.root.addEventListener("contextmenu", (event) => event.preventDefault());
     this.root.addEventListener("keydown", (event) => this.#key(event));
     this.root.addEventListener("click", (event) => this.#clicked(event));
+    this.root.addEventListener("handback", () => this.timeline.focus());
   }
 
   #makeCover() {
@@ -237,7 +238,8 @@ export class View {
   #clicked(event) {
     const isMouse = event.detail > 0;
     const one = event.target.closest?.("button");
-    if (isMouse && one && !one.closest(".menu, .ask, .objects") && this.root.contains(one) && !this.root.querySelector("input[type=text]:focus"))
+    const isOpen = one?.closest(".menu")?.querySelector(".list:not([hidden])") || this.root.querySelector(".ask:not([hidden])");
+    if (isMouse && one && !isOpen && this.root.contains(one) && !this.root.querySelector("input[type=text]:focus"))
       this.timeline.focus();
   }
 
