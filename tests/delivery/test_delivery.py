@@ -16,7 +16,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from shot_on_disk import ANNOTATED, FIRST_NUMBER, FRAMES, ShotOnDisk, files_below, make_shot
+from shot_on_disk import (
+    ANNOTATED,
+    FIRST_NUMBER,
+    FRAMES,
+    FileContent,
+    ShotOnDisk,
+    files_below,
+    make_shot,
+)
 from tiny import ARCHITECTURES
 from toy import toy_frames
 
@@ -236,8 +244,8 @@ def test_the_film_of_a_resumed_run_is_that_of_an_undisturbed_one(
     with OverlayVideo(tmp_path / "expected.mp4", job.source.frame_rate, colors=colors) as film:
         for index in range(FRAMES):
             film.add(job.source.frame(index), track.label_map(index))
-    expected = (tmp_path / "expected.mp4").read_bytes()
-    assert (output / "overlay.mp4").read_bytes() == expected
+    expected = FileContent.of(tmp_path / "expected.mp4")
+    assert FileContent.of(output / "overlay.mp4") == expected
 
 
 def test_a_frame_that_cannot_be_read_leaves_the_files_of_those_before(

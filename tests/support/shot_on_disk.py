@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +81,22 @@ def write_video(path: Path, frames: Tensor, rate: int = 25) -> None:
         container.mux(stream.encode(None))
 
 
-def files_below(folder: Path) -> dict[str, bytes]:
+class FileContent(bytes):
+    """Bytes of a file, shown in a few words: pytest would print the difference of megabytes."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes, {hashlib.sha256(self).hexdigest()[:12]}>"
+
+    @classmethod
+    def of(cls, path: Path) -> FileContent:
+        """The content of a file."""
+        return cls(path.read_bytes())
+
+
+def files_below(folder: Path) -> dict[str, FileContent]:
     """Content of all files of a folder by relative path, the lock left out."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): FileContent.of(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }

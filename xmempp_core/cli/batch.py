@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,12 +127,27 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_batch(options: argparse.Namespace) -> int:
     """Runs `batch`."""
+    with _processor_threads(options.threads):
+        return _run_batch(options)
+
+
+@contextmanager
+def _processor_threads(count: int | None) -> Iterator[None]:
+    """The process's number of threads is `count` (None: as it is) within, and as before after."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(_at_least_1("--threads", count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run_batch(options: argparse.Namespace) -> int:
     paths = load_path_map(options.path_map) if options.path_map else PathMap()
     manifest = load_manifest(options.manifest, paths)
     runtimes = runtimes_of(manifest, options.device, options.dtype)
     jobs = len(runtimes) if options.jobs is None else _at_least_1("--jobs", options.jobs)
-    if options.threads is not None:
-        torch.set_num_threads(_at_least_1("--threads", options.threads))
     shard = _shard(options)
     networks = Networks()
     plans = plan_batch(
