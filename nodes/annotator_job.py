@@ -12,7 +12,13 @@ from .results import check_same_clip
 from .routes import project_of
 
 if TYPE_CHECKING:
-    from ..xmempp_core import AnnotationSet, FittedProject, PropagationSettings, Track
+    from ..xmempp_core import (
+        AnnotationSet,
+        FittedProject,
+        ProjectNotice,
+        PropagationSettings,
+        Track,
+    )
     from .annotator_sources import OpenClip
     from .model import LoadedModel
 
@@ -52,7 +58,9 @@ class Job:
     """At the size of the frames."""
     frame_range: tuple[int, int]
     """First and last frame, as the revision says."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[ProjectNotice, ...] = ()
+    missing: tuple[int, ...] = ()
+    """Frames whose mask cannot be used."""
 
     @property
     def project_id(self) -> str:
@@ -127,7 +135,7 @@ def job_of(linked: Linked, project: str) -> Job:
         return Job(linked, None, _linked_annotations(linked), whole_range(linked.clip))
     fitted = said_by(shown, linked.clip)
     if fitted.project.missing:
-        raise InputError(fitted.project.notices[-1])
+        raise InputError(fitted.project.notices[-1].text)
     return fitted.job(linked, shown)
 
 
@@ -141,7 +149,9 @@ class Said:
     def job(self, linked: Linked, shown: ShownRevision) -> Job:
         """The job of it."""
         fitted = self.project
-        return Job(linked, shown, fitted.annotations, self.frame_range, fitted.notices)
+        return Job(
+            linked, shown, fitted.annotations, self.frame_range, fitted.notices, fitted.missing
+        )
 
 
 def said_by(shown: ShownRevision, clip: OpenClip) -> Said:

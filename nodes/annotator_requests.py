@@ -35,7 +35,7 @@ def done(linked: Linked, project: str, request: Request) -> Ui:
     if request.action == "open":
         return opened(linked, project, request)
     job = job_of(linked, project)
-    return _ACTIONS[request.action](job, request) | message_ui(job.notices)
+    return _ACTIONS[request.action](job, request) | notices_ui(job)
 
 
 def _answer(job: Job, request: Request) -> Ui:
@@ -105,7 +105,7 @@ def delivered(linked: Linked, project: str) -> Delivered:
         XMemError: the revision or its masks cannot be used, or the pass failed.
     """
     job = job_of(linked, project)
-    ui: Ui = {"xmempp_source": [linked.clip.facts]} | message_ui(job.notices)
+    ui: Ui = {"xmempp_source": [linked.clip.facts]} | notices_ui(job)
     if job.shown is None and linked.track is not None:
         given = given_result(linked)
         ui |= results_ui([] if given is None else [given])
@@ -134,11 +134,11 @@ def opened(linked: Linked, project: str, request: Request) -> Ui:
         if shown is not None:
             job = said_by(shown, linked.clip).job(linked, shown)
             model = None if linked.model is None else model_for(job, request.is_adapted)
-            return ui | results_ui(job.held_results(model)) | message_ui(job.notices)
+            return ui | results_ui(job.held_results(model)) | notices_ui(job)
         if linked.annotations is not None and request.project_id:
             ui |= _taken_over(linked, request.project_id)
     except XMemError as error:
-        ui |= message_ui([str(error)])
+        ui |= message_ui([("", str(error))])
     given = given_result(linked)
     return ui | results_ui([] if given is None else [given])
 
@@ -161,9 +161,15 @@ def results_ui(results: list[ShotResult]) -> Ui:
     return {"xmempp_result": [one.summary() for one in results]} if results else {}
 
 
-def message_ui(sentences: Any) -> Ui:
-    """The ui part of what the artist must know; it is in the log, too."""
-    sentences = list(sentences)
-    for one in sentences:
-        log.warning(one)
-    return {"xmempp_message": sentences} if sentences else {}
+def notices_ui(job: Job) -> Ui:
+    """The ui part of what is not as it was painted."""
+    ui = message_ui([(one.kind, one.text) for one in job.notices])
+    return ui | ({"xmempp_missing": list(job.missing)} if job.missing else {})
+
+
+def message_ui(messages: list[tuple[str, str]]) -> Ui:
+    """The ui part of what the artist must know, each a kind and a sentence; also in the log."""
+    for _, text in messages:
+        log.warning(text)
+    listed = [{"kind": kind, "text": text} for kind, text in messages]
+    return {"xmempp_message": listed} if listed else {}

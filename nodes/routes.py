@@ -120,12 +120,12 @@ def _save(asked: Asked) -> Answer:
     project = _there(_project(asked), given["revision"])
     fitted = fitted_project(project, project.document(given["revision"]), clip)
     if fitted.missing:
-        raise InputError(fitted.notices[-1])
+        raise InputError(fitted.notices[-1].text)
     if not len(fitted.annotations):
         raise InputError("there is no annotation to save; annotate a frame first")
     path, name = files.output_file(given["name"])
     save_annotations(fitted.annotations, path, Positions(clip.size, clip.frame_count))
-    return json_answer({"folder": name, "notices": list(fitted.notices)})
+    return json_answer({"folder": name, "notices": [one.text for one in fitted.notices]})
 
 
 def _export(asked: Asked) -> Answer:

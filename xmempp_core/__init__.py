@@ -57,7 +57,13 @@ if TYPE_CHECKING:
     from .pictures.sheets import burn_in, contact_sheet, track_contact_sheet
     from .projects.archive import archive_of, open_archive
     from .projects.document import Document
-    from .projects.fitting import Clip, FittedProject, document_from, fitted_project
+    from .projects.fitting import (
+        Clip,
+        FittedProject,
+        ProjectNotice,
+        document_from,
+        fitted_project,
+    )
     from .projects.masks import mask_to_png
     from .projects.parsing import document_of, parse_document
     from .projects.store import Project, content_name
@@ -110,6 +116,7 @@ __all__ = [
     "Network",
     "OverlayVideo",
     "Project",
+    "ProjectNotice",
     "Propagation",
     "PropagationSettings",
     "Runtime",
@@ -298,6 +305,7 @@ _MODULES = {
     "projects.fitting": (
         "Clip",
         "FittedProject",
+        "ProjectNotice",
         "document_from",
         "fitted_project",
     ),

@@ -80,6 +80,8 @@ const button = (name, nth = 0) => root(nth).getByRole('button', { name, exact: t
 const state = () => root().locator('.badge.state').textContent();
 const number = () => root().locator('.badge.number').textContent();
 const live = () => root().locator('.live').textContent();
+/** Whether an answer is shown, and not only asked for. */
+const isAnswered = async () => /^(preview|\d+ of \d+ annotated, rest preview)/.test(await state());
 
 /** Waits until a function of the page is true. */
 async function until(what, run, timeout = 60000) {
@@ -218,7 +220,7 @@ async function passAndCancel() {
   await scrubTo(78);
   await key('o');
   await scrubTo(70);
-  await until('answered before the pass', async () => (await number()).startsWith('00070') && /preview/.test(await state()), PASS_MS);
+  await until('answered before the pass', async () => (await number()).startsWith('00070') && await isAnswered(), PASS_MS);
   await propagateRange();
   await until('the pass runs', async () => /Propagating: [1-9]/.test(await live()), PASS_MS);
   await screenshot('pass');
@@ -450,6 +452,17 @@ async function smartSelect() {
   await key('s');
   await stroke([0.27, 0.5], [0.3, 0.55]);
   await until('a stroke gives a proposal', async () => /Enter/.test(await root().locator('.badge.hint').textContent()) && /proposal/.test(await live()));
+  const narrow = await colorAt(0.14, 0.66);
+  await key('Escape');
+  await stroke([0.2, 0.43], [0.27, 0.5], [0.3, 0.62], [0.12, 0.68]);
+  await until('another stroke gives a proposal', async () => /proposal/.test(await live()));
+  await page.keyboard.down('Shift');
+  const ring = Array.from({ length: 13 }, (_, i) => [0.25 + 0.22 * Math.cos((i * Math.PI) / 6), 0.57 + 0.31 * Math.sin((i * Math.PI) / 6)]);
+  await stroke(...ring);
+  await page.keyboard.up('Shift');
+  await page.waitForTimeout(150);
+  await until('a ring around it is taken', async () => /proposal/.test(await live()));
+  await until('the proposal is drawn', async () => differ(narrow, await colorAt(0.14, 0.66)));
   await screenshot('proposal');
   await key('Enter');
   await saved();
@@ -537,6 +550,12 @@ async function keyboardStays() {
   check(await isOurs(), 'after a choice the view has the keyboard');
   await button('Cancel').click();
   await until('the pass is canceled', async () => /Canceled/.test(await live()), 20000);
+  for (const name of ['Propagate', 'Cancel']) {
+    await button(name).focus();
+    await page.keyboard.press('Enter');
+    await until(`"${name}" goes by what it starts and leaves the keyboard to the view`, isOurs, 10000);
+  }
+  await until('the pass is canceled by keyboard', async () => /Canceled/.test(await live()), 20000);
 }
 
 /** The same project in two tabs: each stroke of both is kept as a revision. */
@@ -571,6 +590,11 @@ async function twoTabs() {
 
 /** A clip of another size and length under the same project. */
 async function anotherClip() {
+  await scrubTo(100);
+  await until('a frame past the end of the other clip is here', () => page.evaluate(() => document.querySelector('.xmempp-annotator .badge.number').textContent.startsWith('00100')));
+  await page.waitForTimeout(500);
+  await stroke(...BUNNY[100]);
+  await saved();
   const kept = await value();
   const before = await annotationsOf();
   await loadFilm('other.mp4', JSON.stringify(kept));
@@ -582,13 +606,17 @@ async function anotherClip() {
   check(JSON.stringify(await value()) === JSON.stringify(kept), 'another clip changes nothing by itself', await value());
   await scrubTo(12, 40);
   await until('masks within the clip are shown', async () => /annotated/.test(await state()));
+  const lines = await root().locator('.messages .message').count();
+  check(lines === 3, 'each thing that is not as it was is said once: clip, size, end', [lines, await messages()]);
   await key('1');
+  const bare = await colorAt(0.52, 0.855);
   await stroke([0.5, 0.85], [0.55, 0.86]);
+  check(differ(bare, await colorAt(0.52, 0.855)), 'paint on a scaled mask lies where it was painted');
   await saved();
   const after = await annotationsOf();
   check(Object.keys(before).every((frame) => frame in after), 'what lies beyond the clip is kept', [Object.keys(before), Object.keys(after)]);
   await scrubTo(20, 40);
-  await until('another clip is answered', async () => /preview/.test(await state()), PASS_MS);
+  await until('another clip is answered', isAnswered, PASS_MS);
 }
 
 async function missingMask() {
@@ -612,15 +640,30 @@ async function missingMask() {
   await scrubTo(60);
   await until('the masks that are there are shown', async () => /annotated/.test(await state()));
   await scrubTo(12);
-  await until('a missing mask is said on the node', async () => /mask/i.test(await messages()));
+  await until('a missing mask is said on the frame', async () => await state() === 'mask missing');
   note(`missing mask: ${await messages()}`);
+  check(await root().locator('.messages .message').count() === 1, 'a missing mask is said once', await messages());
   await screenshot('missing_mask');
   check(JSON.stringify(await value()) === JSON.stringify(kept), 'a missing mask changes nothing by itself');
+  await scrubTo(60);
+  await stroke(...BOULDER[60]);
+  await until('other frames can be painted and are saved', async () => (await annotationsOf())['60'].mask !== (await stored(kept)).annotations['60'].mask);
+  check((await annotationsOf())['12'].mask === mask, 'what the missing mask said is kept', await annotationsOf());
+  await scrubTo(12);
+  const bare = await colorAt(0.3, 0.5);
+  await stroke(...BUNNY[12]);
+  await until('the frame can be painted anew', async () => (await annotationsOf())['12'].mask !== mask);
+  check(differ(bare, await colorAt(0.3, 0.5)) && await state() === 'annotated', 'the new paint is seen', await state());
+  await page.keyboard.press('Control+z');
+  await until('undo names the missing mask again', async () => (await annotationsOf())['12'].mask === mask);
   fs.copyFileSync(path.join(options.out, `${mask}.${options.mode}`), path.join(folder, found));
   fs.rmSync(path.join(options.out, `${mask}.${options.mode}`));
   await scrubTo(60);
   await scrubTo(12);
   await until('the mask is shown when it is back', async () => /^annotated/.test(await state()));
+  check(await messages() === '', 'and is no longer said to be missing', await messages());
+  await scrubTo(20);
+  await until('and frames are answered again', isAnswered, PASS_MS);
 }
 
 async function subgraph() {
@@ -644,7 +687,7 @@ async function subgraph() {
   await saved();
   check(!!(await value())?.project, 'paint inside a subgraph reaches its value');
   await scrubTo(16);
-  await until('a frame is answered inside a subgraph', async () => /preview/.test(await state()), PASS_MS);
+  await until('a frame is answered inside a subgraph', isAnswered, PASS_MS);
   await screenshot('subgraph');
 }
 
@@ -658,7 +701,7 @@ async function adaptToShot() {
   await until('the model is adapted', async () => /adapted to this shot/.test(await live()), 3 * PASS_MS);
   check((await value()).adapted === true, 'the value says that the adapted model is used');
   await scrubTo(20);
-  await until('the adapted model answers', async () => /preview/.test(await state()), PASS_MS);
+  await until('the adapted model answers', isAnswered, PASS_MS);
   await screenshot('adapted');
 }
 

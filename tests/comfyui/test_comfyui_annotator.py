@@ -219,7 +219,7 @@ def test_without_anything_painted_the_node_waits_and_says_what_to_do(bed):
 def test_a_project_that_cannot_be_used_is_said_and_open_still_shows_the_clip(bed, value, sentence):
     shown = ui(asked(bed, {"action": "open"}, value))
     assert shown["xmempp_source"]
-    assert sentence in shown["xmempp_message"][0]
+    assert sentence in shown["xmempp_message"][0]["text"]
     refused = asked(bed, {"action": "answer", "frames": [0]}, value)
     assert not refused.success
     assert sentence in refused.error
@@ -233,8 +233,11 @@ def test_a_missing_mask_is_said_and_a_pass_refuses_to_leave_it_out(bed):
     kept = path.read_bytes()
     path.unlink()
     try:
-        (sentence,) = ui(asked(bed, {"action": "open"}, value))["xmempp_message"]
-        assert "mask of frame 5" in sentence
+        opened = ui(asked(bed, {"action": "open"}, value))
+        (message,) = opened["xmempp_message"]
+        assert message["kind"] == "mask"
+        assert "mask of frame 5" in message["text"]
+        assert opened["xmempp_missing"] == [5]
         refused = asked(bed, {"action": "propagate"}, value)
         assert "mask of frame 5" in refused.error
     finally:
@@ -244,8 +247,9 @@ def test_a_missing_mask_is_said_and_a_pass_refuses_to_leave_it_out(bed):
 def test_another_clip_is_said_and_what_fits_is_kept(bed):
     value = painted(bed, {0: [1], 5: [1]}, source="a" * 40)
     shown = ui(asked(bed, {"action": "open"}, value, frame_count=4))
-    assert "new version of the plate, or another clip" in shown["xmempp_message"][0]
-    assert "past the end of the clip are left out (5;" in shown["xmempp_message"][1]
+    other, past = shown["xmempp_message"]
+    assert "new version of the plate, or another clip" in other["text"]
+    assert "past the end of the clip are left out (5;" in past["text"]
     (answer,) = ui(asked(bed, {"action": "answer", "frames": [2]}, value, frame_count=4))[
         "xmempp_result"
     ]

@@ -200,7 +200,8 @@ def test_another_clip_keeps_what_fits_and_says_so(project: Project) -> None:
     assert fitted.annotations.frame_indices == (3, 9)
     assert next(iter(fitted.annotations)).size == (48, 64)
     assert fitted.annotations.absences == (AbsenceRange(2, 5, 9),)
-    other, scaled, past = fitted.notices
+    assert [one.kind for one in fitted.notices] == ["clip", "size", "end"]
+    other, scaled, past = (one.text for one in fitted.notices)
     assert "a new version of the plate, or another clip" in other
     assert "Masks of 32x24 are scaled to the frames' 64x48" in scaled
     assert "(12; it has 10 frames)" in past
@@ -214,9 +215,23 @@ def test_a_missing_mask_is_named_with_its_file(project: Project) -> None:
     fitted = fitted_project(project, whole, CLIP)
     assert fitted.missing == (9,)
     assert fitted.annotations.frame_indices == (3, 12)
-    assert f"masks/{whole.frames[9].mask}.png" in fitted.notices[0]
+    (notice,) = fitted.notices
+    assert notice.kind == "mask"
+    assert f"masks/{whole.frames[9].mask}.png" in notice.text
     with pytest.raises(InputError, match="send the mask first"):
         project.put_document(whole)
+
+
+def test_a_lost_mask_does_not_keep_other_frames_from_being_saved(project: Project) -> None:
+    whole = document(project)
+    first = project.put_document(whole)
+    project.mask_path(whole.frames[9].mask).unlink()
+    frames = {**whole.frames, 20: FrameSaid(project.put_labels(labels(7)), (1,))}
+    second = project.put_document(document(project, frames=frames, parent=first))
+    assert project.document(second).frames[9] == whole.frames[9]
+    foreign = {**frames, 21: FrameSaid("e" * 40, (1,))}
+    with pytest.raises(InputError, match=f"the mask {'e' * 40}, .*send the mask first"):
+        project.put_document(document(project, frames=foreign, parent=second))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)

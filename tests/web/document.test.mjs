@@ -90,3 +90,16 @@ test("undo and redo walk the same steps; a new step ends redo", () => {
   assert.equal(history.canRedo, false);
   assert.deepEqual([history.undo(), history.undo(), history.undo(), history.undo()], [4, 2, 1, null]);
 });
+
+test("a lost mask is known until its frame is said anew, and what is absent there stays", () => {
+  let document = said.withPaint(two(), 12, mask("m"), [1]);
+  document = said.withAbsence(document, 12, 2, document.annotations[12].mask);
+  assert.equal(said.hasLostMask(document), false);
+  document.annotations[12].mask.isLost = true;
+  assert.equal(said.hasLostMask(document), true);
+  const without = said.withoutMask(document, 12);
+  assert.deepEqual(without.annotations[12], { mask: null, objects: [], absent: [2] });
+  assert.equal(said.hasLostMask(without), false);
+  document.annotations[12].mask.fill({ width: 1, height: 1, pixels: new Uint8Array(1) });
+  assert.equal(said.hasLostMask(document), false);
+});

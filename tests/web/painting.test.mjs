@@ -61,3 +61,12 @@ test("a canceled stroke leaves nothing", () => {
 test("a result of another size is shown at the size of the plate", () => {
   assert.equal(row(new Painting(SIZE, document(), 0, { width: 2, height: 1, pixels: Uint8Array.of(1, 2) }).shown), "111222");
 });
+
+test("a mask of another clip's size is painted on at the size of this one", () => {
+  const { mask, said: ids } = stroke(new Painting(SIZE, document(), 0, null), 0.5, 1);
+  const large = { width: 12, height: 2 };
+  const painting = new Painting(large, said.withPaint(document(), 0, mask, ids), 0, null);
+  assert.equal(row(painting.shown), "110000000000110000000000");
+  const after = stroke(painting, 8.5, 1);
+  assert.equal(row(after.mask.map()), "110000001000110000000000");
+});

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -31,13 +32,23 @@ class Clip:
     frame_count: int
 
 
+@dataclass(frozen=True)
+class ProjectNotice:
+    """Something that the artist must know."""
+
+    kind: Literal["clip", "size", "end", "mask"]
+    """What is not as it was painted: the clip, its size, its end, or a mask that cannot be used."""
+    text: str
+    """A sentence with the remedy."""
+
+
 @dataclass(frozen=True, eq=False)
 class FittedProject:
     """A revision as annotations of a clip."""
 
     annotations: AnnotationSet
-    notices: tuple[str, ...]
-    """What the artist must know, sentences."""
+    notices: tuple[ProjectNotice, ...]
+    """What the artist must know; masks that cannot be used stand last."""
     missing: tuple[int, ...]
     """Frames whose label map is missing or damaged: they are left out."""
 
@@ -133,29 +144,39 @@ def _absences(document: Document, frame_count: int) -> tuple[AbsenceRange, ...]:
     )
 
 
-def _missing(index: int, said: FrameSaid, error: Exception) -> str:
-    return (
-        f"The mask of frame {index} cannot be used ({error}): the frame counts as not annotated. "
-        f"Restore masks/{said.mask}.png from a copy of the project, or paint the frame again."
+def _missing(index: int, said: FrameSaid, error: Exception) -> ProjectNotice:
+    return ProjectNotice(
+        "mask",
+        f"The mask of frame {index} cannot be used ({error}). Restore masks/{said.mask}.png from "
+        "a copy of the project, or paint the frame again; until then nothing is computed.",
     )
 
 
-def _other_clip(document: Document, clip: Clip, other_sizes: Iterable[Size]) -> list[str]:
-    """Sentences on what is not as it was when the revision was painted."""
+def _other_clip(document: Document, clip: Clip, other_sizes: Iterable[Size]) -> list[ProjectNotice]:
+    """What is not as it was when the revision was painted."""
     said = []
     if document.source and document.source != clip.key:
         said.append(
-            "The frames are not those that this project was painted on: a new version of the "
-            "plate, or another clip. Its annotations are kept by frame number; look at them "
-            "before you propagate."
+            ProjectNotice(
+                "clip",
+                "The frames are not those that this project was painted on: a new version of the "
+                "plate, or another clip. Its annotations are kept by frame number; look at them "
+                "before you propagate.",
+            )
         )
-    said += [f"Masks of {size} are scaled to the frames' {clip.size}." for size in other_sizes]
+    said += [
+        ProjectNotice("size", f"Masks of {size} are scaled to the frames' {clip.size}.")
+        for size in other_sizes
+    ]
     past = [i for i in document.frames if i >= clip.frame_count]
     if past:
         shown = ", ".join(map(str, past[:5])) + (", ..." if len(past) > 5 else "")
         said.append(
-            f"Annotated frames past the end of the clip are left out ({shown}; it has "
-            f"{clip.frame_count} frames). They stay in the project."
+            ProjectNotice(
+                "end",
+                f"Annotated frames past the end of the clip are left out ({shown}; it has "
+                f"{clip.frame_count} frames). They stay in the project.",
+            )
         )
     return said
 

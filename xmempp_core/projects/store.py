@@ -111,12 +111,15 @@ class Project:
     def put_document(self, document: Document) -> str:
         """Keeps a revision and gives its name; one that is there already becomes the latest.
 
+        A label map that another revision names may be missing: its file was lost since, which
+        must not keep the artist from saving other frames.
+
         Raises:
-            InputError: a label map that it names is missing.
+            InputError: a label map that it names was never put here.
             FormatError: it cannot be written.
         """
-        missing = sorted(name for name in document.mask_names if not self.has_mask(name))
-        if missing:
+        absent = {name for name in document.mask_names if not self.has_mask(name)}
+        if missing := sorted(absent and absent - self._known_names()):
             raise InputError(
                 f"the revision names the mask {missing[0]}, which is not in project "
                 f"{self.project_id}; send the mask first"
@@ -128,6 +131,14 @@ class Project:
         with suppress(OSError):
             os.utime(path)
         return name
+
+    def _known_names(self) -> set[str]:
+        """Names of the label maps of all revisions that can be read."""
+        names: set[str] = set()
+        for revision in self._names("revisions", ".json"):
+            with suppress(FormatError):
+                names |= self.document(revision).mask_names
+        return names
 
     def has_document(self, name: str) -> bool:
         """Whether a revision is there."""

@@ -1,7 +1,7 @@
 // What is asked of the server in prompts, and what has come of it: instant answers, passes, the model
 // adapted to the shot, suggestions. Heavy work runs in ComfyUI's own queue, never beside it.
 import { Asker } from "./asker.js";
-import { annotatedFrames, fromServer, isWhole } from "./document.js";
+import { annotatedFrames, fromServer, hasLostMask, isWhole } from "./document.js";
 import { Mask } from "./mask.js";
 import { Results } from "./results.js";
 import { newProjectId } from "./saver.js";
@@ -66,6 +66,7 @@ export class Answers {
   isNeeded(frame) {
     const { document } = this.studio;
     if (!document.objects.length || !annotatedFrames(document).length || isWhole(document, frame)) return false;
+    if (hasLostMask(document)) return false;
     const shown = this.shownAt(frame);
     return !shown || shown.isStale;
   }
@@ -166,7 +167,8 @@ export class Answers {
 
   /** What a request or a normal run of the node has handed back. */
   receive(output) {
-    for (const text of output.xmempp_message ?? []) this.studio.tellText(text, "warning");
+    for (const notice of output.xmempp_message ?? []) this.studio.notice(notice);
+    for (const frame of output.xmempp_missing ?? []) this.studio.maskMissing(frame);
     const stored = output.xmempp_document?.[0];
     const value = output.xmempp_value?.[0];
     if (stored && value && !this.studio.value) this.studio.adopt(fromServer(stored), value);

@@ -81,6 +81,14 @@ export function withPaint(document, frame, mask, said) {
   return withEntry({ ...document, absentRanges }, frame, { mask, objects: sorted(said), absent });
 }
 
+/** Whether the file of a mask that the document needs is lost: until it is back nothing can be computed. */
+export const hasLostMask = (document) => Object.values(document.annotations).some(({ mask }) => mask?.isLost);
+
+/** A document without what the mask of a frame said, which is lost; what is said to be absent stays. */
+export function withoutMask(document, frame) {
+  return withEntry(document, frame, { mask: null, objects: [], absent: annotationAt(document, frame).absent });
+}
+
 /** An object said to be absent on a frame; `mask` is the frame's mask without it. */
 export function withAbsence(document, frame, id, mask) {
   const old = annotationAt(document, frame) ?? { objects: [], absent: [] };

@@ -53,10 +53,12 @@ export class Mask {
   serial = (made += 1);
   hash = "";
   runs = null;
+  /** Whether the server has no readable file of it. */
+  isLost = false;
 
   /** The pixels have come from the server. */
   fill(map) {
-    Object.assign(this, { width: map.width, height: map.height, runs: pack(map.pixels) });
+    Object.assign(this, { width: map.width, height: map.height, runs: pack(map.pixels), isLost: false });
   }
 
   /** Whether the pixels are here. */

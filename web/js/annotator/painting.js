@@ -25,7 +25,8 @@ export class Painting {
     this.frame = frame;
     this.document = document;
     this.said = annotation?.objects ?? [];
-    this.painted = hasPaint ? annotation.mask.map() : emptyMap(size.width, size.height);
+    // painted on a clip of another size, the mask is taken to this one's
+    this.painted = hasPaint ? resized(annotation.mask.map(), size.width, size.height) : emptyMap(size.width, size.height);
     this.predicted = predicted && resized(predicted, size.width, size.height);
     const absent = document.objects.map(({ id }) => id).filter((id) => isAbsent(document, frame, id));
     this.shown = composite(this.predicted, this.painted, [...this.said, ...absent]);

@@ -261,6 +261,7 @@ export class Stage {
     const shown = answers.shownAt(frame);
     const count = document.objects.length;
     const told = document.objects.filter(({ id }) => annotation?.objects.includes(id) || isAbsent(document, frame, id)).length;
+    if (annotation?.mask?.isLost) return ["state.lost", {}, "#f85149"];
     if (told && told === count) return ["state.annotated", {}, "#3fb950"];
     const part = told ? "Part" : "";
     if (answers.asker.asked.includes(frame)) return ["state.asking", { told, count }, "#58a6ff"];

@@ -34,6 +34,8 @@ export class Studio extends EventTarget {
   isPlaying = false;
   adapted = false;
   messages = [];
+  /** Notices of the server that the artist has closed. */
+  #dismissed = new Set();
   #masks = new Map();
   #restTimer = null;
 
@@ -67,6 +69,20 @@ export class Studio extends EventTarget {
   tellText(text, kind = "info", key = text) {
     this.messages = [...this.messages.filter((one) => one.key !== key && one.kind !== "info"), { key, text, kind }];
     this.changed("message");
+  }
+
+  /** A notice of the server, told once: { kind, text }. */
+  notice({ kind, text }) {
+    const key = kind === "clip" ? "otherClip" : text;
+    if (kind === "mask") this.untell("maskLost"); // the same, in fewer words
+    if (this.#dismissed.has(key) || this.messages.some((one) => one.key === key)) return;
+    this.tellText(kind === "clip" ? this.t(key) : text, "warning", key);
+  }
+
+  /** The artist closes a line. */
+  dismiss(key) {
+    this.#dismissed.add(key);
+    this.untell(key);
   }
 
   /** Closes a line. */
@@ -156,6 +172,7 @@ export class Studio extends EventTarget {
         : frame === this.frame && this.changed("picture")),
       onFailed: (_frame, error) => this.#lost(error),
     });
+    this.#dismissed.clear();
     if (this.storedSource && this.storedSource !== source.key) this.tell("otherClip", {}, "warning");
     this.untell("lost");
     this.changed("source");
@@ -215,21 +232,58 @@ export class Studio extends EventTarget {
     if (!this.source) return;
     const { frame, document } = this;
     const { mask } = said.annotationAt(document, frame) ?? {};
-    if (mask && !mask.isLoaded) return this.#loadMask(mask);
+    if (mask && !mask.isLoaded) this.#loadMask(mask, frame);
     const predicted = this.predictedAt(frame);
-    if (predicted === undefined) return;
-    this.painting = new Painting(this.source, document, frame, predicted);
+    if (!this.#hasMask || predicted === undefined) return;
+    this.painting = new Painting(this.source, this.#readable, frame, predicted);
   }
 
-  async #loadMask(mask) {
+  async #loadMask(mask, frame) {
+    const wasLost = mask.isLost;
     try {
-      const project = this.saver.origin || this.saver.project;
-      const map = await this.codec.decodeMask(await this.server.mask(project, mask.hash));
-      mask.fill(map);
-      this.refresh();
+      await this.#fetchMask(mask);
     } catch (error) {
-      this.tell("maskLost", { frame: this.frame, why: error.message }, "error");
+      const isTold = this.messages.some((one) => one.text.includes(mask.hash));
+      if (!isTold) this.tell("maskLost", { frame, why: error.message }, "error");
+      if (wasLost || !mask.isLost) return;
     }
+    this.refresh();
+    if (wasLost && !mask.isLost) this.#maskIsBack(mask);
+  }
+
+  /** Loads a mask; one that the server does not have, or that is damaged there, is lost. */
+  async #fetchMask(mask) {
+    const project = this.saver.origin || this.saver.project;
+    try {
+      mask.fill(await this.codec.decodeMask(await this.server.mask(project, mask.hash)));
+    } catch (error) {
+      mask.isLost ||= error.status >= 400;
+      throw error;
+    }
+  }
+
+  #maskIsBack({ hash }) {
+    for (const { key, text } of this.messages) if (text.includes(hash)) this.untell(key);
+    this.changed("document");
+  }
+
+  /** The server cannot read the mask of a frame: one that is here is sent again, else the frame can be painted anew. */
+  maskMissing(frame) {
+    const { mask } = said.annotationAt(this.document, frame) ?? {};
+    if (!mask?.hash || mask.isLost) return;
+    if (mask.isLoaded) {
+      this.saver.stored.delete(mask.hash);
+      return this.#save();
+    }
+    mask.isLost = true;
+    this.changed("document");
+    if (frame === this.frame) this.refresh();
+  }
+
+  /** The document without what a lost mask said on this frame. */
+  get #readable() {
+    const { document, frame } = this;
+    return said.annotationAt(document, frame)?.mask?.isLost ? said.withoutMask(document, frame) : document;
   }
 
   /** Whether the frame is here to be painted on. */
@@ -341,12 +395,13 @@ export class Studio extends EventTarget {
 
   /** Deletes an object and all that is said of it; the masks of its frames are loaded first. */
   async deleteObject(id) {
-    const project = this.saver.origin || this.saver.project;
     for (const frame of said.framesSaying(this.document, id)) {
       const { mask } = said.annotationAt(this.document, frame);
-      if (mask && !mask.isLoaded) mask.fill(await this.codec.decodeMask(await this.server.mask(project, mask.hash)));
+      if (!mask || mask.isLoaded) continue;
+      await this.#fetchMask(mask).catch((error) => this.tell("maskLost", { frame, why: error.message }, "error"));
+      if (!mask.isLoaded && !mask.isLost) return; // no answer from the server: nothing is deleted
     }
-    const without = (mask) => Mask.of(withoutLabels(mask.map(), [id]));
+    const without = (mask) => (mask.isLost ? mask : Mask.of(withoutLabels(mask.map(), [id])));
     this.commit(said.withoutObject(this.document, id, without), "delete");
   }
 
@@ -372,13 +427,14 @@ export class Studio extends EventTarget {
     this.changed("saved");
   }
 
-  /** Whether the mask that was painted on this frame, if any, is here. */
+  /** Whether the mask that was painted on this frame, if any, is here or lost. */
   get #hasMask() {
-    return said.annotationAt(this.document, this.frame)?.mask?.isLoaded ?? true;
+    const { mask } = said.annotationAt(this.document, this.frame) ?? {};
+    return !mask || mask.isLoaded || mask.isLost;
   }
 
   #maskWithout(id) {
-    const annotation = said.annotationAt(this.document, this.frame);
+    const annotation = said.annotationAt(this.#readable, this.frame);
     if (!annotation?.objects.includes(id)) return annotation?.mask ?? null;
     return Mask.of(withoutLabels(annotation.mask.map(), [id]));
   }
@@ -388,7 +444,8 @@ export class Studio extends EventTarget {
     const id = this.activeId;
     if (!id || !this.source) return;
     if (!this.#hasMask) return this.tell("stillLoading");
-    const { document, frame } = this;
+    const { frame } = this;
+    const document = this.#readable;
     const mask = this.#maskWithout(id);
     if (said.isAbsent(document, frame, id)) this.commit(said.withoutSaying(document, frame, id, mask), "here");
     else this.commit(said.withAbsence(document, frame, id, mask), "notHere");
@@ -399,7 +456,7 @@ export class Studio extends EventTarget {
     const { document, frame, activeId } = this;
     if (!this.#hasMask) return this.tell("stillLoading");
     if (!(said.says(document, frame, activeId) || said.isAbsent(document, frame, activeId))) return;
-    this.commit(said.withoutSaying(document, frame, activeId, this.#maskWithout(activeId)), "forget");
+    this.commit(said.withoutSaying(this.#readable, frame, activeId, this.#maskWithout(activeId)), "forget");
   }
 
   /** Says that the active object is on none of some frames, or takes that back. */
@@ -418,6 +475,7 @@ export class Studio extends EventTarget {
     if (proposal) {
       const id = this.ensureObject();
       const current = this.painting;
+      if (!current) return this.tell("stillLoading"); // a new object asks for the result anew
       current.accept(proposal.mask, id);
       this.proposal = null;
       return this.end([id], "accept");

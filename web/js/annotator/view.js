@@ -15,10 +15,14 @@ const STOPPED = ["pointerdown", "pointermove", "pointerup", "mousedown", "mouseu
 const BRUSH_STEP = 1.2;
 const EVENTS = ["source", "frame", "document", "picture", "strip", "tool", "result", "work", "message", "saved", "stroke", "strokeEnd"];
 
+const isUsable = (element) => element.isConnected && !element.disabled && element.checkVisibility();
+
 /** One view; `start` and `stop` may be called again and again. */
 export class View {
   #listening = null;
   #updating = 0;
+  /** What has the keyboard, or had it until it went. */
+  #focused = null;
 
   /**
    * @param shared { studio, answers, player, server, t, language, exportMattes }
@@ -56,6 +60,10 @@ export class View {
     this.root.addEventListener("keydown", (event) => this.#key(event));
     this.root.addEventListener("click", (event) => this.#clicked(event));
     this.root.addEventListener("handback", () => this.timeline.focus());
+    this.root.addEventListener("focusin", ({ target }) => { this.#focused = target; });
+    this.root.addEventListener("focusout", ({ target, relatedTarget }) => {
+      if (relatedTarget ? !this.root.contains(relatedTarget) : isUsable(target)) this.#focused = null;
+    });
   }
 
   #makeCover() {
@@ -160,6 +168,15 @@ export class View {
     this.holder.classList.toggle("points", !!studio.source && !paints);
     this.#updateBadges();
     this.#updateMessages();
+    this.#keepKeyboard();
+  }
+
+  /** A button that is hidden or switched off by what it has started leaves the keyboard to the timeline. */
+  #keepKeyboard() {
+    const had = this.#focused;
+    if (!had || isUsable(had)) return;
+    const now = document.activeElement;
+    if (now === had || !this.root.contains(now)) this.timeline.focus();
   }
 
   #updateBadges() {
@@ -185,7 +202,7 @@ export class View {
     if (key !== this.shownMessages) {
       this.shownMessages = key;
       this.messages.replaceChildren(...lasting.map(({ key: name, text, kind }) => el("div", { className: `message ${kind}` },
-        el("span", {}, text), button("close", t("close"), () => studio.untell(name)))));
+        el("span", {}, text), button("close", t("close"), () => studio.dismiss(name)))));
     }
     const info = studio.messages.find((one) => one.kind === "info")?.text ?? "";
     const words = actions.words || info || (studio.source ? t("ready") : "");
