@@ -8,6 +8,7 @@
 // browser.py starts the server and calls this. Exit code 1 on a page error or a check that fails.
 import { createRequire } from 'node:module';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 
 const { chromium } = createRequire(`${process.env.NODE_PATH}/`)('playwright-core');
@@ -709,21 +710,31 @@ async function adaptToShot() {
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Milliseconds from the press on the timeline until the state and number say that the frame is answered. */
+/**
+ * Milliseconds from the press on the timeline: until the question goes, the server has queued it, its answer's
+ * mask is asked for, is here, and is drawn.
+ */
 async function answerMs(frame) {
   const digits = String(frame).padStart(5, '0');
   const measured = page.evaluate((digits) => new Promise((resolve) => {
     const view = document.querySelector('.xmempp-annotator');
+    const pens = OffscreenCanvasRenderingContext2D.prototype;
+    const put = pens.putImageData;
     view.querySelector('.timeline canvas').addEventListener('pointerdown', () => {
+      performance.clearResourceTimings();
       const started = performance.now();
-      const look = () => {
-        const isThere = view.querySelector('.badge.number').textContent.startsWith(digits)
-          && /preview/.test(view.querySelector('.badge.state').textContent)
-          && !/waits|asking/.test(view.querySelector('.badge.state').textContent);
-        if (isThere) resolve(performance.now() - started);
-        else requestAnimationFrame(look);
+      pens.putImageData = function drawn(image, ...place) {
+        put.call(this, image, ...place);
+        const isShown = view.querySelector('.badge.number').textContent.startsWith(digits) && image.data.some((level) => level);
+        if (!isShown) return;
+        pens.putImageData = put;
+        const drawnAt = performance.now();
+        setTimeout(() => {
+          const last = (name) => performance.getEntriesByType('resource').filter((one) => name.test(one.name)).at(-1);
+          const [asked, map] = [last(/\/prompt$/), last(/\/results\/\w+\/\d+$/)];
+          resolve([asked.startTime, asked.responseEnd, map.startTime, map.responseEnd, drawnAt].map((at) => at - started));
+        }, 100);
       };
-      requestAnimationFrame(look);
     }, { once: true, capture: true });
   }), digits);
   await scrubTo(frame);
@@ -749,9 +760,14 @@ async function speed() {
   await page.waitForTimeout(15000);
   const again = [];
   for (const frame of frames) again.push(await answerMs(frame));
-  const words = (values) => `${Math.round(median(values))} ms (${values.map(Math.round).join(', ')})`;
-  note(`from the press to the mask, frames not seen before: median ${words(first)}`);
-  note(`from the press to the mask, features kept: median ${words(again)}`);
+  const words = (runs) => {
+    const [asked, queued, answered, here, drawn] = runs[0].map((_, i) => Math.round(median(runs.map((run) => run[i]))));
+    return `mask drawn after ${drawn} ms (median of ${runs.map((run) => Math.round(run.at(-1))).join(', ')}): `
+      + `asked at ${asked}, queued at ${queued}, answered at ${answered}, mask here at ${here}`;
+  };
+  note(`from the press, frames not seen before: ${words(first)}`);
+  note(`from the press, features kept: ${words(again)}`);
+  note(`load of the machine: ${os.loadavg().map((one) => one.toFixed(1)).join(', ')}`);
 }
 
 async function long() {
@@ -800,7 +816,10 @@ async function long() {
     return measured;
   };
   note(`scrubbing before it is read through: ${(await play()).toFixed(1)} pictures a second; ${JSON.stringify(resident())}`);
-  await page.waitForTimeout(Number(options.wait ?? 120) * 1000);
+  const proxies = path.join(options.base, 'temp', 'xmempp_proxies');
+  const written = () => fs.readdirSync(proxies, { recursive: true }).filter((one) => /960\/\d+\.jpg$/.test(one)).length;
+  await until('it is read through', () => written() >= 2000, PASS_MS);
+  note(`it was read through ${Math.round((Date.now() - started) / 1000)} s after the press on "Open the shot"`);
   note(`scrubbing after it is read through: ${(await play()).toFixed(1)} pictures a second; ${JSON.stringify(resident())}; JS heap ${await memory()} MB`);
   await screenshot('long');
 }

@@ -122,7 +122,7 @@ def make_film(path: Path, size: tuple[int, int], frame_count: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     to_and_fro = itertools.cycle([*pictures, *pictures[-2:0:-1]])
     with av.open(str(path), "w") as film:
-        stream = film.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream = film.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "12"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for index, picture in enumerate(itertools.islice(to_and_fro, frame_count)):
             picture.pts, picture.time_base = index, Fraction(1, 25)
