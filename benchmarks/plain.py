@@ -9,6 +9,7 @@ memory. It computes what the product computes (`benchmarks/speed.py` checks it).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -63,7 +64,7 @@ class PlainPass:
 
     Args:
         network: from `plain_network`.
-        frames: (T, 3, H, W) float32 at internal size.
+        frame_at: gives a frame by its index, (3, H, W) float32 at internal size.
         annotated: (N, H, W) float32 masks by frame, at internal size.
         memorize_every: frames between two entries of working memory.
         top_k: tokens read by each cell.
@@ -72,12 +73,12 @@ class PlainPass:
     def __init__(
         self,
         network: XMem | XMemLite,
-        frames: Tensor,
+        frame_at: Callable[[int], Tensor],
         annotated: dict[int, Tensor],
         memorize_every: int,
         top_k: int,
     ) -> None:
-        self.network, self.frames, self.annotated = network, frames, annotated
+        self.network, self.frame_at, self.annotated = network, frame_at, annotated
         self.memorize_every, self.top_k = memorize_every, top_k
         self.keys: list[tuple[Tensor, Tensor]] = []
         self.values: list[Tensor] = []
@@ -90,7 +91,8 @@ class PlainPass:
     def step(self) -> Tensor:
         """(N + 1, H, W) probabilities of the next frame."""
         index, self.position = self.position, self.position + 1
-        features = self.network.encode(self.frames[index])
+        frame = self.frame_at(index)
+        features = self.network.encode(frame)
         if self.sensory is None:
             n = next(iter(self.annotated.values())).shape[0]
             self.sensory = self.network.initial_sensory(n, features)
@@ -102,7 +104,7 @@ class PlainPass:
         is_due = index in self.annotated or index - self.last_memorized >= self.memorize_every
         if is_due:
             value, self.sensory = self.network.memorize(
-                features, self.frames[index], probabilities[1:], self.sensory
+                features, frame, probabilities[1:], self.sensory
             )
             self.last_memorized = index
             if index not in self.annotated:
@@ -113,10 +115,11 @@ class PlainPass:
 
     @torch.no_grad()
     def _memorize(self, index: int, masks: Tensor) -> None:
-        features = self.network.encode(self.frames[index])
+        frame = self.frame_at(index)
+        features = self.network.encode(frame)
         masks = aggregate(pad(masks, features.padding))[1:]
         start = self.network.initial_sensory(len(masks), features)
-        self._store(features, self.network.memorize(features, self.frames[index], masks, start)[0])
+        self._store(features, self.network.memorize(features, frame, masks, start)[0])
 
     def _store(self, features, value: Tensor) -> None:  # type: ignore[no-untyped-def]
         self.keys.append((features.key.flatten(1), features.shrinkage.flatten()))

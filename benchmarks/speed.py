@@ -261,14 +261,17 @@ def plain_steps(case: Case, task: dict[str, Any]) -> Callable[[], float]:
     from xmempp_core.types import Size
 
     path = BUNDLED["lite"] if case.network == "lite" else Path(task["seeded"])
-    frames = film_frames(case, task["frames"]).permute(0, 3, 1, 2).float() / 255
-    size = internal_size(Size(*frames.shape[-2:]), 480)
-    small = torch.stack([resize_frame(one, size, antialias=True) for one in frames])
+    frames, device = film_frames(case, task["frames"]), torch.device(task["device"])
+    size = internal_size(Size(*frames.shape[1:3]), 480)
+
+    def frame_at(index: int) -> torch.Tensor:
+        planes = frames[index].to(device).permute(2, 0, 1).float() / 255
+        return resize_frame(planes, size, antialias=True)
+
     annotated = {t: resize_masks(boxes(case, t), size) for t in annotated_frames(case)}
-    device = torch.device(task["device"])
     network = plain_network(path).to(device)
     masks = {t: one.to(device) for t, one in annotated.items()}
-    one_pass = PlainPass(network, small.to(device), masks, MEMORIZE_EVERY, TOP_K)
+    one_pass = PlainPass(network, frame_at, masks, MEMORIZE_EVERY, TOP_K)
     return lambda: float(1 - one_pass.step()[0].mean())
 
 
