@@ -54,8 +54,8 @@ class AdaptModel(io.ComfyNode):
                     options=["quick", "auto"],
                     default="quick",
                     tooltip="quick: one round on the annotated frames. auto: from three of them on "
-                    "also a second round on the clip's own results, and the steadier of both; "
-                    "several times as long.",
+                    "also a second round on the clip's own results, taken where it is clearly "
+                    "steadier; several times as long.",
                 ),
                 io.Int.Input(
                     "internal_size",

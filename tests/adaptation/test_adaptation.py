@@ -140,11 +140,13 @@ def test_a_round_that_makes_masks_too_unsteady_is_not_taken() -> None:
         ((1.5,), (2.0,), FIRST),
         ((9.0,), (2.0,), SECOND),
         ((9.0,), (8.0,), GIVEN),
-        ((0.1,), (0.4,), SECOND),  # both as steady as masks get: the later round
+        ((2.0,), (1.9,), FIRST),  # a little steadier says nothing
+        ((4.1,), (3.9,), SECOND),  # unless the first is too unsteady
+        ((0.1,), (0.4,), FIRST),  # both as steady as masks get
         ((1.0, 9.0), (2.0, 2.0), SECOND),  # the worst object decides
     ],
 )
-def test_the_steadier_round_is_taken(
+def test_the_second_round_is_taken_where_it_is_clearly_steadier(
     first: tuple[float, ...], second: tuple[float, ...], chosen: str
 ) -> None:
     one = of_toy(0, 4, 9, settings=AdaptationSettings())

@@ -1,14 +1,15 @@
 """A network fine-tuned on the annotated frames of one shot.
 
 Round one trains on the annotated frames alone. From three of them on, round two trains anew on
-these and on some of the shot's own results, where they are surest. What comes out is what is
-steadiest along the motion of the picture, so that a round that broke the shot does no harm.
+these and on some of the shot's own results, where they are surest; it is taken where it is clearly
+steadier along the motion of the picture. A round that broke the shot does no harm so.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
@@ -32,6 +33,9 @@ from .signals import unsteadiness, worst_ratio
 
 GIVEN, FIRST, SECOND = "given network", "first round", "second round"
 LEAST_ANNOTATED_FOR_SECOND = 3
+CLEARLY_STEADIER = 0.9
+"""How much less unsteady the second round must be to be taken, as a share of the first: it sees its
+own smoothed results, so that a little less says nothing (docs/adaptation.md)."""
 QUICK_JUDGED_FRAMES = 240
 """In mode "quick" a longer shot is judged by so many frames around the middle annotation."""
 _SMALL = (1 / 2, 2 / 3)
@@ -141,15 +145,17 @@ class Adaptation:
 
     @property
     def chosen(self) -> str:
-        """The round whose network is the result: the steadiest."""
+        """The round whose network is the result: the second where it is clearly steadier."""
         rounds = [name for name in (FIRST, SECOND) if name in self._progress.differences]
         given = self._progress.unsteady.get(GIVEN)
         if given is None:
             return rounds[-1]
         ratios = {name: worst_ratio(self._progress.unsteady[name], given) for name in rounds}
-        best = min(rounds, key=lambda name: (ratios[name], -rounds.index(name)))
-        limit = self.settings.unsteadiness_limit
-        return GIVEN if limit and ratios[best] > limit else best
+        limit = self.settings.unsteadiness_limit or math.inf
+        allowed = [name for name in rounds if ratios[name] <= limit]
+        if allowed == rounds and len(rounds) == 2:
+            return SECOND if ratios[SECOND] <= CLEARLY_STEADIER * ratios[FIRST] else FIRST
+        return allowed[0] if allowed else GIVEN
 
     def result(self, notes: Mapping[str, str] | None = None) -> AnyNetwork:
         """The adapted network, a new one with a hash of its own.

@@ -19,7 +19,7 @@ class AdaptationSettings:
 
     mode: AdaptationMode = "auto"
     """"quick": one round, on the annotated frames. "auto": from three annotated frames on also a
-    second round on the shot's own results, and the steadier of both."""
+    second round on the shot's own results, taken where it is clearly steadier."""
     steps: int | None = None
     """Steps of the first round; None = 40 for one annotated frame, else 100."""
     second_round_steps: int = 150

@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
         choices=MODES,
         default="auto",
         help="quick: one round on the annotated frames; auto: from three of them on also a second "
-        "round on the shot's own results, and the steadier of both (default: auto)",
+        "round on the shot's own results, taken where it is clearly steadier (default: auto)",
     )
     add_steps_argument(parser)
     add_setting_values(parser)

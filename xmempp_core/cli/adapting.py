@@ -27,7 +27,8 @@ def add_adapt_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("off", *MODES),
         default="off",
         help="first fine-tune the model on the annotated frames: quick (one round) or auto (from "
-        "three of them on two, and the steadier); kept in the output folder (default: off)",
+        "three of them on two; the second is taken where it is clearly steadier); kept in the "
+        "output folder (default: off)",
     )
     add_steps_argument(parser)
 
