@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo_output
 
-.PHONY: demo test test-portable test-slow test-gpu test-comfyui test-browser lint format clean
+.PHONY: demo test test-portable test-slow test-gpu test-comfyui test-browser test-ray lint format clean
 
 $(VENV)/.ready: requirements.txt constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -15,10 +15,10 @@ demo: $(VENV)/.ready
 	$(BIN)/python -m xmempp_core demo --output $(OUTPUT) --overwrite
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "not slow and not gpu and not comfyui and not browser"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not comfyui and not browser and not ray"
 
 test-slow: $(VENV)/.ready
-	$(BIN)/python -m pytest -m "slow and not gpu and not comfyui and not browser"
+	$(BIN)/python -m pytest -m "slow and not gpu and not comfyui and not browser and not ray"
 
 # As other processors, thread counts and busy machines run them; for a release, not for every change.
 test-portable: $(VENV)/.ready
@@ -33,6 +33,10 @@ test-comfyui: $(VENV)/.ready
 
 test-browser: $(VENV)/.ready
 	.ci/browser $(BIN)/python
+
+# Installs Ray, which is large, and starts clusters of two machines on this one; for a release too.
+test-ray: $(VENV)/.ready
+	.ci/ray $(BIN)/python
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -58,11 +58,12 @@ class ShotOnDisk:
         return [f"plate.{FIRST_NUMBER + t}" for t in range(FRAMES)]
 
 
-def make_shot(root: Path) -> ShotOnDisk:
+def make_shot(root: Path, count: int = FRAMES) -> ShotOnDisk:
     """Writes frames and annotations below `root`."""
     shot = ShotOnDisk(root)
-    frames, labels = toy_frames(FRAMES)
-    for t, name in enumerate(shot.names()):
+    frames, labels = toy_frames(count)
+    for t in range(count):
+        name = f"plate.{FIRST_NUMBER + t}"
         write_picture(shot.frames / f"{name}.png", frames[t])
         if t in ANNOTATED:
             write_label_map(shot.annotations / f"{name}.png", labels[t])

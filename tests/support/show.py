@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from shot_on_disk import ShotOnDisk, files_below, make_shot
+from shot_on_disk import FRAMES, ShotOnDisk, files_below, make_shot
 
 SMALL = (
     "memorize_every = 2, working_memory_max_frames = 3, working_memory_min_frames = 1, "
@@ -50,11 +50,13 @@ class Show:
         return files_below(self.root / output / name)
 
 
-def make_show(root: Path, names: tuple[str, ...] = ("sh010", "sh020", "sh030")) -> Show:
+def make_show(
+    root: Path, names: tuple[str, ...] = ("sh010", "sh020", "sh030"), frames: int = FRAMES
+) -> Show:
     """Writes shots, a tiny model and the manifest below `root`."""
     show = Show(root)
     for name in names:
-        shot = make_shot(root / "shots" / name)
+        shot = make_shot(root / "shots" / name, frames)
     shot.model().rename(root / "tiny.safetensors")
     show.write()
     return show

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -109,7 +111,7 @@ def attempt(task: Task, plan: ShotPlan, bench: Bench, watch: Watch) -> Outcome:
     try:
         with shot_log(plan.log, plan.name):
             try:
-                _log.info("%s: begun", task)
+                _log.info("%s: begun on %s, process %d", task, platform.node(), os.getpid())
                 done = run_task(task, plan, bench, watch)
                 _log.info("%s: %s", task, "finished before" if done.was_finished else "done")
                 return ended("skipped" if done.was_finished else "done", done)

@@ -43,15 +43,25 @@ class PathMap:
         Raises:
             FormatError: it begins with the home folder of nobody, or cannot be followed.
         """
+        if (moved := self._by_rule(text)) is not None:
+            return moved
+        path = user_path(text)
+        whole = path if path.is_absolute() else folder / path
+        # a pattern's star or mark is no file; what stands before it may be a link
+        return resolved_path(whole)
+
+    def moved(self, text: str) -> str:
+        """A path where the first rule that fits puts it; as it is where none does."""
+        path = self._by_rule(text)
+        return text if path is None else str(path)
+
+    def _by_rule(self, text: str) -> Path | None:
         for rule in self.rules:
             kind = _FORMATS[rule.source_format]
             path, source = kind(text), kind(rule.source)
             if path == source or source in path.parents:
                 return Path(rule.destination, *path.relative_to(source).parts)
-        path = user_path(text)
-        whole = path if path.is_absolute() else folder / path
-        # a pattern's star or mark is no file; what stands before it may be a link
-        return resolved_path(whole)
+        return None
 
 
 def load_path_map(path: Path) -> PathMap:

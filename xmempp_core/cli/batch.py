@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,16 @@ from ..batch.manifest import load_manifest
 from ..batch.networks import Networks
 from ..batch.path_maps import PathMap, load_path_map
 from ..batch.plans import ShotPlan, plan_batch
-from ..batch.precision import keep_precision, runtimes_of
+from ..batch.precision import keep_precision
 from ..batch.ranges import stages_of
+from ..batch.ray_cluster import ray_cluster
+from ..batch.ray_engine import run_on_cluster
 from ..batch.shards import Shard
 from ..batch.status import as_json, exit_code, table, write_status
 from ..batch.tasks import Stages, Task
 from ..errors import InputError
 from .batch_plan import plan_json, plan_table
+from .batch_ray import add_ray_arguments, check_ray_arguments, ray_choice, runtimes_for
 from .progress import peak_memory_bytes, shown_progress, stop_request
 from .propagate import add_report_arguments
 
@@ -87,6 +91,7 @@ def add_commands(commands: Any) -> None:
         help="only say what would be done and what it would take, from a measured frame",
     )
     _add_machine_arguments(parser)
+    add_ray_arguments(parser)
     parser.add_argument(
         "--status", type=Path, metavar="FILE", help="how every shot stands, as JSON, in a file"
     )
@@ -145,10 +150,12 @@ def _processor_threads(count: int | None) -> Iterator[None]:
 
 def _run_batch(options: argparse.Namespace) -> int:
     paths = load_path_map(options.path_map) if options.path_map else PathMap()
+    check_ray_arguments(options)
     manifest = load_manifest(options.manifest, paths)
-    runtimes = runtimes_of(manifest, options.device, options.dtype)
+    runtimes = runtimes_for(manifest, options)
     jobs = len(runtimes) if options.jobs is None else _at_least_1("--jobs", options.jobs)
     shard = _shard(options)
+    cluster = ray_choice(options, runtimes[0]) if options.engine == "ray" else None
     networks = Networks()
     plans = plan_batch(
         manifest,
@@ -167,7 +174,14 @@ def _run_batch(options: argparse.Namespace) -> int:
     if options.dtype == "auto":
         keep_precision(manifest, runtimes[0])
     tally = Tally({plan.name: plan for plan in plans}, _teller(options))
-    return _run(options, tally, work, benches, jobs)
+    with ExitStack() as stack:
+        if cluster and work:
+            run: Callable[..., None] = partial(
+                run_on_cluster, cluster=stack.enter_context(ray_cluster(cluster))
+            )
+        else:
+            run = partial(run_here, benches=benches, jobs=jobs)
+        return _run(options, tally, work, run)
 
 
 def chosen_work(
@@ -204,14 +218,13 @@ def _run(
     options: argparse.Namespace,
     tally: Tally,
     work: dict[str, Stages],
-    benches: list[Bench],
-    jobs: int,
+    run: Callable[..., None],
 ) -> int:
     with ExitStack() as stack:
         stack.enter_context(told_in_logs_alone())
         progress = stack.enter_context(shown_progress("batch", quiet=options.quiet))
         should_stop = stack.enter_context(stop_request())
-        run_here(work, tally, benches, jobs, progress=progress, should_stop=should_stop)
+        run(work, tally, progress=progress, should_stop=should_stop)
         was_stopped = should_stop()
     has_part = {name for name, stages in work.items() if not _ends_whole(stages)}
     statuses = tally.statuses(frozenset(has_part))
