@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..xmempp_core import (
         AnnotationSet,
         FittedProject,
+        Project,
         ProjectNotice,
         PropagationSettings,
         Track,
@@ -154,6 +155,18 @@ class Said:
         )
 
 
+@dataclass(eq=False)
+class _LastRead:
+    """The revision that a prompt read last; prompts run one after the other."""
+
+    facts: tuple[str, str, str] = ("", "", "")
+    """Project, revision and clip."""
+    said: Said | None = None
+
+
+_last = _LastRead()
+
+
 def said_by(shown: ShownRevision, clip: OpenClip) -> Said:
     """What a revision says on a clip.
 
@@ -178,11 +191,24 @@ def said_by(shown: ShownRevision, clip: OpenClip) -> Said:
             f"revision {shown.revision[:8]} of project {shown.project_id} is not in "
             f"input/xmempp: {there}"
         )
+    last_read = _last.said
+    facts = (shown.project_id, shown.revision, clip.key)
+    if last_read is not None and _last.facts == facts and _is_there(project, last_read.project):
+        return last_read
     document = project.document(shown.revision)
     first, last = whole_range(clip)
     if document.frame_range is not None and document.frame_range[0] <= last:
         first, last = document.frame_range[0], min(document.frame_range[1], last)
-    return Said(fitted_project(project, document, clip.clip), (first, last))
+    before = None if last_read is None else last_read.project
+    said = Said(fitted_project(project, document, clip.clip, before), (first, last))
+    _last.facts, _last.said = facts, said
+    return said
+
+
+def _is_there(project: Project, fitted: FittedProject) -> bool:
+    """Whether no label map of it was lost."""
+    names = {one.said.mask for one in fitted.frames.values() if one.said.mask}
+    return not fitted.missing and all(project.has_mask(name) for name in names)
 
 
 def _linked_annotations(linked: Linked) -> AnnotationSet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ class OpenClip:
     frames: LinkedFrames
     """For passes and answers; the proxies read through objects of their own."""
     proxies: FrameProxies = field(repr=False)
+    link: Hashable = None
+    """See `convert.file_link`."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -85,13 +88,17 @@ class OpenClips:
             return self._clips.get(key)
 
     def opened(self, frames: Any) -> OpenClip:
-        """The clip of an IMAGE or VIDEO; one that is open already is found without reading it.
+        """The clip of an IMAGE or VIDEO; one that is open already is found without reading it,
+        and one of a file without opening that.
 
         Raises:
             InputError, FormatError: as `convert.frames_of`.
         """
         from ..xmempp_core import content_name
 
+        link = convert.file_link(frames)
+        if link is not None and (open_one := self._linked(link)) is not None:
+            return open_one
         linked = convert.frames_of(frames)
         with self._lock:
             known = next((c for c in self._clips.values() if _is_same(c.frames, linked)), None)
@@ -99,10 +106,15 @@ class OpenClips:
         found = self.find(key)
         if found is not None and _is_same(found.frames, linked):
             return found
-        clip = OpenClip(key, linked, _proxies(key, frames))
+        clip = OpenClip(key, linked, _proxies(key, frames), link)
         clip.proxies.start()
         self._keep(clip)
         return clip
+
+    def _linked(self, link: Hashable) -> OpenClip | None:
+        with self._lock:
+            keys = [key for key, clip in self._clips.items() if clip.link == link]
+        return self.find(keys[0]) if keys else None
 
     def _keep(self, clip: OpenClip) -> None:
         gone = []

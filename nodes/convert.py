@@ -41,6 +41,14 @@ def frames_of(frames: Any) -> LinkedFrames:
     return LinkedFrames(open_frames(_colors(frames)), kind=PICTURES, identity=SameObject(frames))
 
 
+def file_link(frames: Any) -> Hashable | None:
+    """What tells the same part of the same file, without opening it; None for what is no file."""
+    stream = host.stream_of_video(frames) if hasattr(frames, "get_components") else None
+    if not isinstance(stream, str) or not Path(stream).is_file():
+        return None
+    return file_facts(Path(stream)), frames.get_active_trim_window()
+
+
 def _frames_of_video(video: Any) -> LinkedFrames:
     from ..xmempp_core import open_frames
 

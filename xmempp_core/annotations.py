@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import torch
@@ -216,7 +217,7 @@ class AnnotationSet:
         """Ids of all objects that any annotation lists, ascending."""
         return tuple(sorted({i for a in self.annotations for i in a.object_ids}))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hexadecimal hash of all that a pass depends on: names and colors are left out."""
         digest = hashlib.blake2b(repr(self.absences).encode(), digest_size=16)

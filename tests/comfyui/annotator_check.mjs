@@ -723,15 +723,18 @@ async function answerMs(frame) {
     view.querySelector('.timeline canvas').addEventListener('pointerdown', () => {
       performance.clearResourceTimings();
       const started = performance.now();
-      pens.putImageData = function drawn(image, ...place) {
-        put.call(this, image, ...place);
-        const isShown = view.querySelector('.badge.number').textContent.startsWith(digits) && image.data.some((level) => level);
+      pens.putImageData = function drawn(image, ...where) {
+        put.call(this, image, ...where);
+        const words = new Uint32Array(image.data.buffer);
+        let place = 0;
+        while (place < words.length && !words[place]) place += 1;
+        const isShown = view.querySelector('.badge.number').textContent.startsWith(digits) && place < words.length;
         if (!isShown) return;
         pens.putImageData = put;
         const drawnAt = performance.now();
         setTimeout(() => {
-          const last = (name) => performance.getEntriesByType('resource').filter((one) => name.test(one.name)).at(-1);
-          const [asked, map] = [last(/\/prompt$/), last(/\/results\/\w+\/\d+$/)];
+          const request = (name) => performance.getEntriesByType('resource').find((one) => name.test(one.name));
+          const [asked, map] = [request(/\/prompt$/), request(/\/results\/\w+\/\d+$/)];
           resolve([asked.startTime, asked.responseEnd, map.startTime, map.responseEnd, drawnAt].map((at) => at - started));
         }, 100);
       };
@@ -739,6 +742,16 @@ async function answerMs(frame) {
   }), digits);
   await scrubTo(frame);
   return measured;
+}
+
+/** Waits until nothing has been in the queue for two seconds: the neighbors of a correction are answered. */
+async function quiet() {
+  let since = Date.now();
+  await until('the queue is empty', async () => {
+    const queue = await (await page.request.get(`${options.url}/queue`)).json();
+    if (queue.queue_running.length + queue.queue_pending.length) since = Date.now();
+    return Date.now() - since > 2000;
+  }, PASS_MS);
 }
 
 async function speed() {
@@ -749,15 +762,14 @@ async function speed() {
     await stroke(...BUNNY[60]);
   }
   await saved();
+  await quiet();
   const frames = [90, 93, 96, 99, 102, 105, 108, 111, 114, 117];
   const first = [];
   for (const frame of frames) first.push(await answerMs(frame));
   await scrubTo(12);
   await stroke([0.2, 0.6], [0.22, 0.62]);
   await saved();
-  await page.waitForTimeout(500);
-  await until('the neighbors are answered', async () => !/asking/.test(await state()), PASS_MS);
-  await page.waitForTimeout(15000);
+  await quiet();
   const again = [];
   for (const frame of frames) again.push(await answerMs(frame));
   const words = (runs) => {

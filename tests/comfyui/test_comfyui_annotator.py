@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bed import PACK
 from graphs import Graph, annotation, clip
 
 PROJECT = "0123456789abcdef"
 OTHER_PROJECT = "fedcba9876543210"
+FILM = PACK / "xmempp_core" / "assets" / "demo" / "bigbuckbunny.mp4"
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,25 @@ def test_open_says_what_the_clip_is_and_serves_its_frames(bed):
     assert facts["digits"] == 5
     found = bed.pack_module("nodes.annotator_sources").CLIPS.find(facts["key"])
     assert found.proxies.jpeg(3, 160).startswith(b"\xff\xd8")
+
+
+def test_a_film_that_is_open_is_not_opened_again(bed, tmp_path, monkeypatch):
+    sources = bed.pack_module("nodes.annotator_sources")
+    convert, host = (bed.pack_module(f"nodes.{name}") for name in ("convert", "host"))
+    path = tmp_path / "film.mp4"
+    path.write_bytes(FILM.read_bytes())
+    clip_of = sources.CLIPS.opened
+    first = clip_of(host.video_from_file(path))
+    opened = []
+    frames_of = convert.frames_of
+    monkeypatch.setattr(convert, "frames_of", lambda video: opened.append(1) or frames_of(video))
+    assert clip_of(host.video_from_file(path)) is first
+    assert not opened
+    trimmed = host.video_from_file(path).as_trimmed(0, 1)
+    assert clip_of(trimmed) is not first
+    path.touch()
+    assert clip_of(host.video_from_file(path)).key == first.key
+    assert opened
 
 
 def test_linked_annotations_become_the_first_revision_of_a_new_project(bed):

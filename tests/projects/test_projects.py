@@ -222,6 +222,30 @@ def test_a_missing_mask_is_named_with_its_file(project: Project) -> None:
         project.put_document(whole)
 
 
+def test_frames_of_which_the_next_revision_says_the_same_are_not_read_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = document(project)
+    before = fitted_project(project, whole, CLIP)
+    changed = {**whole.frames, 9: FrameSaid(project.put_labels(labels(2)), (1,))}
+    later = document(project, frames=changed)
+    read = []
+    labels_of = Project.labels
+    monkeypatch.setattr(
+        Project, "labels", lambda self, name: read.append(name) or labels_of(self, name)
+    )
+    after = fitted_project(project, later, CLIP, before)
+    assert read == [changed[9].mask]
+    alone = fitted_project(project, later, CLIP)
+    assert after.annotations.fingerprint == alone.annotations.fingerprint
+    assert after.annotations.fingerprint != before.annotations.fingerprint
+    larger = Clip("d" * 40, Size(48, 64), 10)
+    scaled = fitted_project(project, whole, larger, before)
+    assert {one.size for one in scaled.annotations} == {(48, 64)}
+    project.mask_path(changed[3].mask).unlink()
+    assert fitted_project(project, later, CLIP, after).missing == (3,)
+
+
 def test_a_lost_mask_does_not_keep_other_frames_from_being_saved(project: Project) -> None:
     whole = document(project)
     first = project.put_document(whole)

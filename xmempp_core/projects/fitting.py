@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -43,6 +43,17 @@ class ProjectNotice:
 
 
 @dataclass(frozen=True, eq=False)
+class FittedFrame:
+    """A frame of a revision at the size of a clip."""
+
+    said: FrameSaid
+    mask_size: Size
+    """Of the label map as it is kept."""
+    annotation: Annotation | None
+    """None where nothing is left that it says."""
+
+
+@dataclass(frozen=True, eq=False)
 class FittedProject:
     """A revision as annotations of a clip."""
 
@@ -51,38 +62,54 @@ class FittedProject:
     """What the artist must know; masks that cannot be used stand last."""
     missing: tuple[int, ...]
     """Frames whose label map is missing or damaged: they are left out."""
+    frames: Mapping[int, FittedFrame] = field(repr=False)
+    """By frame index; the next revision takes over what it says just so, too."""
+    size: Size
+    """Of the clip."""
 
 
-def fitted_project(project: Project, document: Document, clip: Clip) -> FittedProject:
+def fitted_project(
+    project: Project, document: Document, clip: Clip, before: FittedProject | None = None
+) -> FittedProject:
     """The annotations of a revision at the size of a clip.
 
     What lies past the end of the clip is left out and said; it stays in the project.
 
+    Args:
+        project: where its label maps lie.
+        document: the revision.
+        clip: what it is fitted to.
+        before: another revision, perhaps of another clip: frames of which the two say the same
+            are not read again.
+
     Raises:
         ShapeError: the masks have other proportions than the frames.
     """
-    annotations, missing, sizes = [], [], set()
-    problems = []
+    known = before.frames if before is not None and before.size == clip.size else {}
+    frames, problems = {}, {}
     for index, said in document.frames.items():
         if index >= clip.frame_count:
+            continue
+        kept = known.get(index)
+        if kept is not None and kept.said == said and _is_there(project, said):
+            frames[index] = kept
             continue
         try:
             labels = _labels(project, said, clip.size)
         except (FormatError, InputError) as error:
-            missing.append(index)
-            problems.append(_missing(index, said, error))
+            problems[index] = _missing(index, said, error)
             continue
-        sizes.add(Size(*labels.shape))
-        if (one := _annotation(index, said, labels, clip.size)) is not None:
-            annotations.append(one)
+        annotation = _annotation(index, said, labels, clip.size)
+        frames[index] = FittedFrame(said, Size(*labels.shape), annotation)
     result = AnnotationSet(
-        tuple(annotations),
+        tuple(one.annotation for one in frames.values() if one.annotation is not None),
         {one.object_id: one.name for one in document.objects if one.name.strip()},
         {one.object_id: one.rgb for one in document.objects},
         _absences(document, clip.frame_count),
     )
-    notices = (*_other_clip(document, clip, sizes - {clip.size}), *problems)
-    return FittedProject(result, notices, tuple(missing))
+    other_sizes = {one.mask_size for one in frames.values()} - {clip.size}
+    notices = (*_other_clip(document, clip, other_sizes), *problems.values())
+    return FittedProject(result, notices, tuple(problems), frames, clip.size)
 
 
 def document_from(
@@ -113,6 +140,10 @@ def document_from(
         if one.first_frame <= last
     )
     return Document(source, objects, frames, absences)
+
+
+def _is_there(project: Project, said: FrameSaid) -> bool:
+    return not said.mask or project.has_mask(said.mask)
 
 
 def _labels(project: Project, said: FrameSaid, size: Size) -> Tensor:

@@ -30,6 +30,8 @@ export const codec = {
     context.drawImage(picture, 0, 0);
     picture.close();
     const words = new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
-    return { width, height, pixels: Uint8Array.from(words, (word) => word & 255) };
+    const pixels = new Uint8Array(words.length);
+    for (let place = 0; place < words.length; place++) pixels[place] = words[place]; // the lowest byte; from() takes 0.1 s
+    return { width, height, pixels };
   },
 };

@@ -15,7 +15,8 @@ const STOPPED = ["pointerdown", "pointermove", "pointerup", "mousedown", "mouseu
 const BRUSH_STEP = 1.2;
 const EVENTS = ["source", "frame", "document", "picture", "strip", "tool", "result", "work", "message", "saved", "stroke", "strokeEnd"];
 
-const isUsable = (element) => element.isConnected && !element.disabled && element.checkVisibility();
+/** Whether an element can have the keyboard; without checkVisibility(), which lays out the page. */
+const isUsable = (element) => element.isConnected && !element.disabled && !element.closest("[hidden]");
 
 /** One view; `start` and `stop` may be called again and again. */
 export class View {
