@@ -37,6 +37,18 @@ class Runtime:
 
 
 @contextmanager
+def processor_threads(count: int | None) -> Iterator[None]:
+    """The process's number of threads is `count` (None: as it is) within, and as before after."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
     """Float32 convolutions and products in full on CUDA, not rounded to 10 bits (TF32).
 

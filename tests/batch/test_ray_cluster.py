@@ -19,7 +19,7 @@ from shot_on_disk import files_below
 from show import SMALL, Show, make_show
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 600
 NAMED = ("--device", "cpu", "--dtype", "float32", "--threads", "1")
 LOST = r"its worker was lost \(.*\); another one does it again"
 MACHINE = {
@@ -264,6 +264,45 @@ def test_an_interrupted_batch_goes_on_to_the_same_files(tmp_path: Path) -> None:
     code, told = ended(start(show, "--engine", "ray", "--resume"))
     assert code == 0, told
     assert_same(results(show.results), expected)
+
+
+def test_workers_end_with_a_killed_driver_and_the_next_call_goes_on(
+    cluster: Any, tmp_path: Path
+) -> None:
+    show = make_show(tmp_path, tuple(f"sh{number:03d}" for number in range(10, 70, 10)))
+    expected = whole(show)
+    batch = start(show, *on_ray(cluster))
+    until(lambda: logged(show, r": done$") >= 2, batch)
+    batch.kill()
+    ended(batch)
+    begun = {
+        process
+        for path in (show.results / "logs").glob("*.log")
+        for process in begun_by(show, path.stem)
+    }
+    end = time.monotonic() + PATIENCE_SECONDS
+    while any(parent_of(process) for process in begun):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    code, told = ended(start(show, *on_ray(cluster), "--resume"))
+    assert code == 0, told
+    assert_same(results(show.results), expected)
+
+
+def test_workers_find_the_drivers_folders_where_the_table_says(
+    cluster: Any, tmp_path: Path
+) -> None:
+    here = make_show(tmp_path / "here", ("sh010",))
+    expected = whole(here)
+    there = make_show(tmp_path / "there", ("sh010",))
+    rule = {"source_path": str(here.root), "destination_path": str(there.root)}
+    table = tmp_path / "table.json"
+    table.write_text(json.dumps({"path_mapping_rules": [rule]}), encoding="utf-8")
+    code, told = ended(start(here, *on_ray(cluster), "--worker-path-map", str(table)))
+    assert code == 0, told
+    assert not here.results.exists()
+    assert_same(results(there.results), expected)
+    assert logged(there, ": done$") == 1
 
 
 def test_without_an_address_this_machine_is_the_cluster(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def plan_of(show: Show) -> ShotPlan:
     ("more", "said"),
     [
         (("--engine", "ray", "--address", "head:6379"), "name one of float32, float16, bfloat16"),
+        (("--engine", "ray", "--address", "ray://head:10001"), "that of a Ray client"),
         (("--engine", "ray", "--dtype", "float32", "--dry-run"), "measures this machine alone"),
         (("--engine", "ray", "--dtype", "float32", "--template", "openjd"), "starts nothing"),
         (("--engine", "ray", "--device", "cuda:1"), "allowed are auto, cpu, cuda"),

@@ -5,15 +5,14 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
-import torch
-
 from .. import __version__
 from ..errors import InputError
-from ..runtime import Runtime, full_float32
+from ..runtime import Runtime, full_float32, processor_threads
 from .bench import Bench, Watch
 from .local import Outcome, attempt
 from .logs import told_in_logs_alone
@@ -24,7 +23,7 @@ from .tasks import Task
 
 BUSY_SECONDS = 180.0
 """How long a lost worker's locks may outlive it on storage of the network."""
-_LOOK_EVERY_SECONDS = 2.0
+_LOOK_EVERY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,14 @@ class Worker:
             is_again: another worker was lost over it. What that one saved is gone on with, and
                 locks that it left are waited for.
         """
-        torch.set_num_threads(self._settings.threads)  # holds for this thread alone
         self._frames = (0, 0)
         bench = self._bench(resume=self._settings.resume or is_again)
         watch = Watch(self._count, self._stop.is_set)
         here = moved_plan(plan, self._settings.paths)
-        with full_float32(bench.runtime.device), told_in_logs_alone():
+        with ExitStack() as stack:
+            stack.enter_context(processor_threads(self._settings.threads))
+            stack.enter_context(full_float32(bench.runtime.device))
+            stack.enter_context(told_in_logs_alone())
             return _patiently(
                 lambda: attempt(task, here, bench, watch),
                 BUSY_SECONDS if is_again else 0.0,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from ..batch.shards import Shard
 from ..batch.status import as_json, exit_code, table, write_status
 from ..batch.tasks import Stages, Task
 from ..errors import InputError
+from ..runtime import processor_threads
 from .batch_plan import plan_json, plan_table
 from .batch_ray import add_ray_arguments, check_ray_arguments, ray_choice, runtimes_for
 from .progress import peak_memory_bytes, shown_progress, stop_request
@@ -114,7 +115,11 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
         "else the fastest here with the same masks, measured once)",
     )
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="shots at a time (default: one for each device)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="shots at a time (default: one for each device; "
+        "with --engine ray: as many as there is room for)",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="processor threads of a shot (default: all)"
@@ -132,20 +137,9 @@ def _add_machine_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_batch(options: argparse.Namespace) -> int:
     """Runs `batch`."""
-    with _processor_threads(options.threads):
+    threads = options.threads
+    with processor_threads(None if threads is None else _at_least_1("--threads", threads)):
         return _run_batch(options)
-
-
-@contextmanager
-def _processor_threads(count: int | None) -> Iterator[None]:
-    """The process's number of threads is `count` (None: as it is) within, and as before after."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(_at_least_1("--threads", count))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _run_batch(options: argparse.Namespace) -> int:

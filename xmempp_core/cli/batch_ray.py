@@ -62,7 +62,12 @@ def check_ray_arguments(options: argparse.Namespace) -> None:
             f"--device is {options.device!r}; with --engine ray, which gives each worker its GPU, "
             f"allowed are {', '.join(_DEVICES)}"
         )
-    if _address(options) != THIS_MACHINE and options.dtype not in FLOAT_TYPES:
+    if (address := _address(options)).startswith("ray://"):
+        raise InputError(
+            f"--address {address} is that of a Ray client; run the command on a machine of the "
+            "cluster and give host:port"
+        )
+    if address != THIS_MACHINE and options.dtype not in FLOAT_TYPES:
         raise InputError(
             "--engine ray is for several machines, which could choose different precisions; name "
             f"one of {', '.join(FLOAT_TYPES)} with --dtype"
