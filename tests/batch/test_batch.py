@@ -66,6 +66,8 @@ def test_a_batch_writes_what_single_commands_write(show: Show) -> None:
 
 def test_finished_shots_are_skipped_and_changed_ones_redone(show: Show) -> None:
     assert states(show) == (0, {"sh010": "done", "sh020": "done", "sh030": "done"})
+    shots = status(show.root / "status.json")["shots"]
+    assert [one["computed"] for one in shots] == [12, 12, 12]
     before = show.made("sh010")
     assert states(show) == (0, {"sh010": "skipped", "sh020": "skipped", "sh030": "skipped"})
     label = next(show.shot("sh020").annotations.glob("*.png"))

@@ -138,6 +138,17 @@ def test_a_pass_stopped_at_every_frame_writes_the_same_bytes(
     assert files_below(tmp_path / "out") == files_below(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_progress_is_told_once_for_each_computed_frame(
+    shot: ShotOnDisk, direction: str, tmp_path: Path
+) -> None:
+    seen: list[tuple[int, int]] = []
+    one = Job(shot, direction=direction).pass_()
+    deliver(one, Delivery(tmp_path), progress=lambda *told: seen.append(told))
+    count = one.step_count
+    assert seen == [(done, count) for done in range(1, count + 1)]
+
+
 def test_a_run_that_died_is_resumed_from_its_last_checkpoint(
     shot: ShotOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,10 +149,13 @@ class Watch:
     progress: Callable[[int, int], None] | None
     should_stop: Callable[[], bool]
 
-    def after_step(self) -> None:
-        """Tells how far the pass is; raises Interrupted where it is to stop."""
+    def after_step(self, done_before: int) -> None:
+        """Tells how far the pass is; raises Interrupted where it is to stop.
+
+        A step through a frame that the pass only comes back to is none that counts.
+        """
         done, total = self.pass_.steps_done, self.pass_.step_count
-        if self.progress is not None:
+        if self.progress is not None and done > done_before:
             self.progress(done, total)
         if done < total:
             self.check()
@@ -166,8 +169,10 @@ class Watch:
 def _run(pass_: Propagation, writer: FrameWriter, watch: Watch) -> None:
     """Computes and writes all frames of a pass."""
     with closing(_written(pass_, writer)) as frames:
+        done = pass_.steps_done
         for _ in frames:
-            watch.after_step()
+            watch.after_step(done)
+            done = pass_.steps_done
 
 
 def _written(pass_: Propagation, writer: FrameWriter) -> Generator[None, None, None]:
