@@ -37,6 +37,8 @@ export class Studio extends EventTarget {
   /** Notices of the server that the artist has closed. */
   #dismissed = new Set();
   #masks = new Map();
+  /** The result that the picture shows: { frame, predicted }. */
+  #shown = { frame: -1, predicted: null };
   #restTimer = null;
 
   /**
@@ -164,6 +166,7 @@ export class Studio extends EventTarget {
     if (source.key === this.source?.key) return this.changed("source");
     this.plates?.close();
     this.source = source;
+    this.#shown = { frame: -1, predicted: null };
     this.plates = new Plates({
       server: this.server,
       source,
@@ -233,9 +236,16 @@ export class Studio extends EventTarget {
     const { frame, document } = this;
     const { mask } = said.annotationAt(document, frame) ?? {};
     if (mask && !mask.isLoaded) this.#loadMask(mask, frame);
-    const predicted = this.predictedAt(frame);
+    const predicted = this.#predictedOrShown(frame);
     if (!this.#hasMask || predicted === undefined) return;
+    this.#shown = { frame, predicted };
     this.painting = new Painting(this.source, this.#readable, frame, predicted);
+  }
+
+  /** While a newer result of the frame is on its way, the one that is seen is painted on. */
+  #predictedOrShown(frame) {
+    const predicted = this.predictedAt(frame);
+    return predicted === undefined && this.#shown.frame === frame ? this.#shown.predicted : predicted;
   }
 
   async #loadMask(mask, frame) {
