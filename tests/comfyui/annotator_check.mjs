@@ -728,12 +728,12 @@ async function answerMs(frame) {
         const words = new Uint32Array(image.data.buffer);
         let place = 0;
         while (place < words.length && !words[place]) place += 1;
+        const request = (name) => performance.getEntriesByType('resource').find((one) => name.test(one.name));
         const isShown = view.querySelector('.badge.number').textContent.startsWith(digits) && place < words.length;
-        if (!isShown) return;
+        if (!isShown || !request(/\/results\/\w+\/\d+$/)) return; // without the answer it is a stale mask
         pens.putImageData = put;
         const drawnAt = performance.now();
         setTimeout(() => {
-          const request = (name) => performance.getEntriesByType('resource').find((one) => name.test(one.name));
           const [asked, map] = [request(/\/prompt$/), request(/\/results\/\w+\/\d+$/)];
           resolve([asked.startTime, asked.responseEnd, map.startTime, map.responseEnd, drawnAt].map((at) => at - started));
         }, 100);

@@ -125,14 +125,17 @@ class Widget {
   }
 
   /**
-   * With Vue nodes the tooltip of the input hangs on the element around ours and would lie over the picture;
-   * its buttons have tooltips of their own. The text stays where inputs are listed.
+   * With Vue nodes the tooltip of the input hangs on an element around ours, inside the node, and would lie
+   * over the picture; its buttons have tooltips of their own. The text stays where inputs are listed.
    */
   #keepQuiet() {
     this.quiet?.abort();
     this.quiet = new AbortController();
-    const stop = (event) => { if (event.target === this.root.parentElement) event.stopImmediatePropagation(); };
-    document.addEventListener("mouseenter", stop, { capture: true, signal: this.quiet.signal });
+    const { root, quiet: { signal } } = this;
+    const isAround = (target) => target instanceof Element && target !== root && target.contains(root)
+      && !target.matches("[data-node-id]") && (target === root.parentElement || target.closest("[data-node-id]"));
+    const stop = (event) => { if (isAround(event.target)) event.stopImmediatePropagation(); };
+    for (const type of ["mouseenter", "pointerenter"]) document.addEventListener(type, stop, { capture: true, signal });
   }
 
   /** A desk for the value: the one that a removed node with the same project has left, or a new one. */
