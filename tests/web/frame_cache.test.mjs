@@ -86,3 +86,8 @@ test("prefetching goes mostly where the artist goes, and stays in the shot", () 
   assert.deepEqual(prefetchOrder(0, -1, 100, 3), [1]);
   assert.deepEqual(prefetchOrder(99, 1, 100, 2), []);
 });
+
+test("a drag that passes over frames is followed ahead in its own steps", () => {
+  assert.deepEqual(prefetchOrder(50, 4, 100, 3), [54, 58, 62, 46]);
+  assert.deepEqual(prefetchOrder(2, -4, 100, 3), [6]);
+});

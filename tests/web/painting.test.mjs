@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as said from "../../web/js/annotator/document.js";
 import { paintSegment } from "../../web/js/annotator/label_map.js";
+import { Mask } from "../../web/js/annotator/mask.js";
 import { Painting } from "../../web/js/annotator/painting.js";
 
 const SIZE = { width: 6, height: 1 };
@@ -69,4 +70,18 @@ test("a mask of another clip's size is painted on at the size of this one", () =
   assert.equal(row(painting.shown), "110000000000110000000000");
   const after = stroke(painting, 8.5, 1);
   assert.equal(row(after.mask.map()), "110000001000110000000000");
+});
+
+test("a frame of which nothing is known is blank until it is painted on", () => {
+  const painting = new Painting(SIZE, document(), 0, null);
+  assert.equal(painting.isBlank, true);
+  const { mask } = stroke(painting, 0.5, 1);
+  assert.equal(painting.isBlank, false);
+  assert.equal(row(mask.map()), "100000");
+  assert.equal(new Painting(SIZE, document(), 0, map("100000")).isBlank, false);
+});
+
+test("void pixels of an annotation alone are shown as nothing", () => {
+  const annotated = said.withPaint(document(), 0, Mask.of({ ...SIZE, pixels: Uint8Array.from([255, 1, 255, 0, 2, 255]) }), [1, 2]);
+  assert.equal(row(new Painting(SIZE, annotated, 0, null).shown), "010020");
 });

@@ -2,12 +2,12 @@
 //
 // The latest wish alone counts: a frame that was wished for and passed over is not fetched any more.
 
-/** Frames to fetch ahead, nearest first, three of four in the direction of travel. */
-export function prefetchOrder(frame, direction, count, reach) {
+/** Frames to fetch ahead, nearest first, three of four in the direction of travel; `stride` is the last step. */
+export function prefetchOrder(frame, stride, count, reach) {
   const order = [];
   for (let step = 1; step <= reach; step++) {
-    order.push(frame + direction * step);
-    if (step % 3 === 0) order.push(frame - (direction * step) / 3);
+    order.push(frame + stride * step);
+    if (step % 3 === 0) order.push(frame - (stride * step) / 3);
   }
   return order.filter((one) => one >= 0 && one < count);
 }

@@ -161,7 +161,11 @@ export function withoutLabels(map, ids) {
  * painted, all others as predicted, beneath the paint.
  */
 export function composite(predicted, painted, said) {
-  if (!predicted) return { ...painted, pixels: painted.pixels.map((label) => (label === VOID ? 0 : label)) };
+  if (!predicted) {
+    const pixels = painted.pixels.slice();
+    for (let place = pixels.indexOf(VOID); place >= 0; place = pixels.indexOf(VOID, place + 1)) pixels[place] = 0;
+    return { ...painted, pixels };
+  }
   const isSaid = new Uint8Array(256);
   for (const id of said) isSaid[id] = 1;
   const pixels = new Uint8Array(painted.pixels.length);

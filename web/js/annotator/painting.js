@@ -12,6 +12,8 @@ import { Mask } from "./mask.js";
 /** One frame under the brush. */
 export class Painting {
   #shownBefore = null;
+  #painted = null;
+  #shown = null;
 
   /**
    * @param size { width, height } of the plate
@@ -25,15 +27,29 @@ export class Painting {
     this.frame = frame;
     this.document = document;
     this.said = annotation?.objects ?? [];
-    // painted on a clip of another size, the mask is taken to this one's
-    this.painted = hasPaint ? resized(annotation.mask.map(), size.width, size.height) : emptyMap(size.width, size.height);
+    this.size = size;
+    this.mask = hasPaint ? annotation.mask : null;
     this.predicted = predicted && resized(predicted, size.width, size.height);
-    const absent = document.objects.map(({ id }) => id).filter((id) => isAbsent(document, frame, id));
-    this.shown = composite(this.predicted, this.painted, [...this.said, ...absent]);
+    /** Whether there is nothing to draw: then no map is made while frames go by. */
+    this.isBlank = !hasPaint && !predicted;
+  }
+
+  /** What the annotation says; a mask painted on a clip of another size is taken to this one's. */
+  get painted() {
+    const { width, height } = this.size;
+    return this.#painted ??= this.mask ? resized(this.mask.map(), width, height) : emptyMap(width, height);
+  }
+
+  /** The picture that is painted on. */
+  get shown() {
+    const { document, frame, predicted, said } = this;
+    const absent = () => document.objects.map(({ id }) => id).filter((id) => isAbsent(document, frame, id));
+    return this.#shown ??= composite(predicted, this.painted, [...said, ...absent()]);
   }
 
   /** A stroke begins. */
   begin() {
+    this.isBlank = false;
     this.#shownBefore = { ...this.shown, pixels: this.shown.pixels.slice() };
   }
 
@@ -44,7 +60,7 @@ export class Painting {
 
   /** Takes the stroke back. */
   cancel() {
-    if (this.#shownBefore) this.shown = this.#shownBefore;
+    if (this.#shownBefore) this.#shown = this.#shownBefore;
     this.#shownBefore = null;
   }
 

@@ -7,12 +7,14 @@ const THUMBNAIL_WIDTH = 160;
 const SCRUB_BYTES = 256 * 2 ** 20;
 const THUMBNAIL_BYTES = 16 * 2 ** 20;
 const AHEAD = 24;
+/** Frames that a drag on the timeline may pass over at each move, and still be followed ahead. */
+const LARGEST_STRIDE = 30;
 
 const bytesOf = (picture) => picture.width * picture.height * 4;
 
 /** Plates of one source. `decode(blob)` promises a picture that has close(). */
 export class Plates {
-  #direction = 1;
+  #stride = 1;
   #frame = 0;
 
   constructor({ server, source, decode, onLoaded, onFailed }) {
@@ -32,13 +34,19 @@ export class Plates {
 
   /** Fetches a frame for scrubbing and those ahead of it. */
   show(frame) {
-    if (frame !== this.#frame) this.#direction = Math.sign(frame - this.#frame);
+    const step = frame - this.#frame;
+    if (step) this.#stride = Math.abs(step) <= LARGEST_STRIDE ? step : Math.sign(step);
     this.#frame = frame;
-    this.scrub.want(frame, prefetchOrder(frame, this.#direction, this.source.count, AHEAD));
+    this.#want(this.#stride);
   }
 
-  /** Fetches a frame at full size. */
+  #want(stride) {
+    this.scrub.want(this.#frame, prefetchOrder(this.#frame, stride, this.source.count, AHEAD));
+  }
+
+  /** Fetches a frame at full size, and its neighbors for scrubbing. */
   rest(frame) {
+    if (frame === this.#frame) this.#want(Math.sign(this.#stride));
     if (this.source.width > SCRUB_WIDTH) this.full.want(frame);
   }
 

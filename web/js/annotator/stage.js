@@ -137,7 +137,7 @@ export class Stage {
     if (!studio.showsResult || !studio.painting) return;
     const matte = studio.mode === "matte" && this.#softMatte();
     if (matte) pen.drawImage(matte, 0, 0, width, height);
-    else pen.drawImage(this.#coloredLayer(scale), 0, 0, width, height);
+    else if (studio.mode === "matte" || !studio.painting.isBlank) pen.drawImage(this.#coloredLayer(scale), 0, 0, width, height);
     if (studio.proposal) this.#drawProposal(pen, scale);
   }
 
