@@ -787,13 +787,13 @@ async function long() {
   const resident = () => {
     const sum = (name) => fs.readdirSync('/proc').filter((one) => /^\d+$/.test(one)).reduce((total, id) => {
       try {
-        if (!fs.readFileSync(`/proc/${id}/cmdline`, 'utf8').includes(name)) return total;
+        if (!name.test(fs.readFileSync(`/proc/${id}/cmdline`, 'utf8'))) return total;
         return total + Number(/Pss:\s+(\d+)/.exec(fs.readFileSync(`/proc/${id}/smaps_rollup`, 'utf8'))[1]) / 1e3;
       } catch {
         return total;
       }
     }, 0);
-    return { server_mb: Math.round(sum(options.base)), browser_mb: Math.round(sum('--type=') + sum('playwright_chromiumdev')) };
+    return { server_mb: Math.round(sum(new RegExp(`main\\.py.*${options.base}`, 's'))), browser_mb: Math.round(sum(/^\/usr\/lib\/chromium|playwright_chromiumdev/)) };
   };
   await loadFilm('long.mp4');
   const started = Date.now();
