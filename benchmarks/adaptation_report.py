@@ -169,9 +169,9 @@ def grouped(measured: Sequence[Measured]) -> Iterable[tuple[int, list[Measured]]
 
 
 def mean(values: Iterable[float | None]) -> str:
-    """Of those that were measured; empty where none was."""
-    known = [value for value in values if value is not None]
-    return f"{statistics.mean(known):.3f}" if known else ""
+    """Empty where one was not measured."""
+    known = list(values)
+    return "" if None in known else f"{statistics.mean(filter(None, known)):.3f}"
 
 
 def fill(page: Path, text: str) -> None:
