@@ -51,7 +51,7 @@ def run_on_cluster(
 
 
 @dataclass(eq=False)
-class _Hand:
+class _Worker:
     """A worker as the driver sees it."""
 
     actor: Any
@@ -74,7 +74,7 @@ class _Run:
         self._schedule = Schedule(work.values())
         self._frames = FrameCount(work, tally.plans, progress)
         self._left = sum(len(stage) for stages in work.values() for stage in stages)
-        self._hands: list[_Hand] = []
+        self._workers: list[_Worker] = []
         self._lost_at: defaultdict[Task, list[str]] = defaultdict(list)
         self._failed_starts = 0
         self._start_fault = ""
@@ -86,8 +86,8 @@ class _Run:
         while not self._schedule.is_over:
             if should_stop() and not self._is_stopped:
                 self._stop()
-            self._hire()
-            self._hand_out()
+            self._start_workers()
+            self._assign()
             self._take_in()
             self._ask()
             self._give_up()
@@ -95,63 +95,63 @@ class _Run:
     def _stop(self) -> None:
         self._is_stopped = True
         self._schedule.stop()
-        for hand in self._hands:
-            if hand.task is not None:
-                self._talk(hand, "stop")
+        for worker in self._workers:
+            if worker.task is not None:
+                self._talk(worker, "stop")
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         """Asks for workers while there is room for more of them and work."""
         if self._is_stopped or self._failed_starts >= MAX_FAILED_STARTS:
             return
         limit = self._cluster.choice.jobs or self._cluster.room()
-        for _ in range(min(limit, self._left) - len(self._hands)):
+        for _ in range(min(limit, self._left) - len(self._workers)):
             actor = self._cluster.start_worker()
-            self._hands.append(_Hand(actor, actor.ready.remote()))
+            self._workers.append(_Worker(actor, actor.ready.remote()))
 
-    def _hand_out(self) -> None:
+    def _assign(self) -> None:
         """Gives tasks to workers that have none."""
-        for hand in self._hands:
-            if hand.pending is None and (task := self._schedule.next()) is not None:
-                hand.task = task
+        for worker in self._workers:
+            if worker.pending is None and (task := self._schedule.next()) is not None:
+                worker.task = task
                 plan = self._tally.plans[task.shot]
-                hand.pending = hand.actor.do.remote(task, plan, is_again=task in self._lost_at)
+                worker.pending = worker.actor.do.remote(task, plan, is_again=task in self._lost_at)
 
     def _take_in(self) -> None:
         """Waits a moment for what workers have promised."""
-        promised = {hand.pending: hand for hand in self._hands if hand.pending is not None}
+        promised = {one.pending: one for one in self._workers if one.pending is not None}
         if not promised:
             time.sleep(_LOOK_EVERY_SECONDS)
             return
         ended, _ = self._ray.wait([*promised], num_returns=1, timeout=_LOOK_EVERY_SECONDS)
         for pending in ended:
-            hand = promised[pending]
-            take = self._take_start if hand.task is None else self._take_outcome
-            take(hand, pending)
+            worker = promised[pending]
+            take = self._take_start if worker.task is None else self._take_outcome
+            take(worker, pending)
 
-    def _take_start(self, hand: _Hand, pending: Any) -> None:
+    def _take_start(self, worker: _Worker, pending: Any) -> None:
         try:
             fault, node = self._ray.get(pending)
         except self._ray.exceptions.RayError as error:
             fault, node = _last_line(error), ""
         if not fault:
-            hand.node, hand.pending = node, None
+            worker.node, worker.pending = node, None
             self._had_workers, self._failed_starts = True, 0
             return
-        self._dismiss(hand)
+        self._dismiss(worker)
         self._failed_starts, self._start_fault = self._failed_starts + 1, fault
         self._tally.said(f"a worker could not be started: {fault}")
 
-    def _take_outcome(self, hand: _Hand, pending: Any) -> None:
-        task = hand.task
+    def _take_outcome(self, worker: _Worker, pending: Any) -> None:
+        task = worker.task
         assert task is not None
         try:
             outcome = self._ray.get(pending)
         except self._ray.exceptions.RayTaskError as error:  # raised by the task itself
             outcome = Outcome("failed", 0.0, note=_last_line(error))
         except self._ray.exceptions.RayError as error:
-            self._lose(hand, task, error)
+            self._lose(worker, task, error)
             return
-        hand.task = hand.pending = hand.answer = None
+        worker.task = worker.pending = worker.answer = None
         self._settle(task, outcome)
 
     def _settle(self, task: Task, outcome: Outcome) -> None:
@@ -162,10 +162,10 @@ class _Run:
         self._frames.settle(task)
         self._left -= 1
 
-    def _lose(self, hand: _Hand, task: Task, error: Exception) -> None:
+    def _lose(self, worker: _Worker, task: Task, error: Exception) -> None:
         """A worker is gone, or cannot be reached, in the midst of a task: another one does it."""
-        self._dismiss(hand)
-        self._lost_at[task].append(hand.node)
+        self._dismiss(worker)
+        self._lost_at[task].append(worker.node)
         plan, why = self._tally.plans[task.shot], _why_lost(error)
         with suppress(FormatError), told_in_logs_alone(), shot_log(plan.log, plan.name):
             _log.warning("%s: its worker was lost: %s", task, error)
@@ -182,44 +182,44 @@ class _Run:
         """Workers lost over a task on machines that live on; that a machine dies is seen late."""
         return sum(map(self._cluster.is_alive, self._lost_at[task]))
 
-    def _dismiss(self, hand: _Hand) -> None:
+    def _dismiss(self, worker: _Worker) -> None:
         """Ends a worker's process too, which may live on where it cannot be reached."""
-        self._hands.remove(hand)
-        self._ray.kill(hand.actor)
+        self._workers.remove(worker)
+        self._ray.kill(worker.actor)
 
     def _ask(self) -> None:
         """Asks workers how far they are, and tells what they answered."""
-        asked = {hand.answer: hand for hand in self._hands if hand.answer is not None}
+        asked = {worker.answer: worker for worker in self._workers if worker.answer is not None}
         answered = self._ray.wait([*asked], num_returns=len(asked), timeout=0)[0] if asked else []
         for answer in answered:
             self._tell_frames(asked[answer], answer)
         now = time.monotonic()
         if now >= self._last_asked + _ASK_EVERY_SECONDS:
             self._last_asked = now
-            for hand in self._hands:
-                if hand.task is not None and hand.answer is None:
-                    hand.answer = self._talk(hand, "frames")
+            for worker in self._workers:
+                if worker.task is not None and worker.answer is None:
+                    worker.answer = self._talk(worker, "frames")
 
-    def _tell_frames(self, hand: _Hand, answer: Any) -> None:
-        hand.answer = None
+    def _tell_frames(self, worker: _Worker, answer: Any) -> None:
+        worker.answer = None
         try:
             done, total = self._ray.get(answer)
         except self._ray.exceptions.RayError:
             return  # the task's own promise says what became of the worker
-        if hand.task is not None and total:
-            self._frames.counter(hand.task)(done, total)
+        if worker.task is not None and total:
+            self._frames.counter(worker.task)(done, total)
 
-    def _talk(self, hand: _Hand, method: str) -> Any:
+    def _talk(self, worker: _Worker, method: str) -> Any:
         """Calls a worker in the midst of a task."""
-        return getattr(hand.actor, method).options(concurrency_group=TALK).remote()
+        return getattr(worker.actor, method).options(concurrency_group=TALK).remote()
 
     def _give_up(self) -> None:
         """Ends what nobody can do any more: no worker starts, or none has come for long."""
         now = time.monotonic()
-        if any(hand.node for hand in self._hands) or self._is_stopped:
+        if any(worker.node for worker in self._workers) or self._is_stopped:
             self._last_seen = now
             return
-        may_come = self._hands or self._failed_starts < MAX_FAILED_STARTS
+        may_come = self._workers or self._failed_starts < MAX_FAILED_STARTS
         if may_come and now < self._last_seen + WAIT_FOR_MACHINES_SECONDS:
             return
         why = self._start_fault or f"no worker in {WAIT_FOR_MACHINES_SECONDS:.0f} s"
